@@ -1,0 +1,28 @@
+import type { Cluster } from '../kube/cluster.ts';
+
+/** Something the source could not use, told to people as it stands. */
+export interface SourceProblem {
+  /** The file, or the object as `Kind namespace/name`. */
+  readonly where: string;
+  readonly line: number | undefined;
+  /** What is wrong, with the path of the field, e.g. `spec.ingress[0].ports[0].port: Cannot use "x y": …`. */
+  readonly message: string;
+}
+
+/** What a source holds. `cluster` is replaced, never changed in place. */
+export interface SourceState {
+  /** True once everything was listed at least once. Before that nothing may be opened or closed because of `cluster`. */
+  readonly inSync: boolean;
+  readonly cluster: Cluster;
+  readonly problems: readonly SourceProblem[];
+}
+
+/** Where objects come from. */
+export interface Source {
+  state(): SourceState;
+  /** Begins to list and watch; calls `onChange` after each change of `state()`. Never throws for bad content: that is a problem in the state. */
+  start(onChange: () => void): Promise<void>;
+  /** Resolves once `state()` holds everything that the source held when this was called. */
+  refresh(): Promise<void>;
+  stop(): Promise<void>;
+}
