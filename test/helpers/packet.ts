@@ -1,0 +1,54 @@
+import type { IpFamily } from '../../src/net/family.ts';
+
+/** A packet where the filter table sees it: what its header, conntrack and the bridge say. */
+export interface Packet {
+  readonly hook: 'FORWARD' | 'OUTPUT';
+  readonly family: IpFamily;
+  readonly source: string;
+  readonly destination: string;
+  readonly protocol: 'tcp' | 'udp' | 'sctp' | 'icmp' | 'ipv6-icmp';
+  readonly sourcePort: number | undefined;
+  readonly destinationPort: number | undefined;
+  readonly icmpType: number | undefined;
+  readonly ctstate: 'NEW' | 'ESTABLISHED' | 'RELATED' | 'INVALID' | 'UNTRACKED';
+  readonly ctdir: 'ORIGINAL' | 'REPLY';
+  readonly connmark: number;
+  readonly mark: number;
+  readonly inInterface: string | undefined;
+  readonly outInterface: string | undefined;
+  /** The bridge port it came in by, also when it is routed on. */
+  readonly physdevIn: string | undefined;
+  /** Whether it leaves by another port of the same bridge. */
+  readonly bridged: boolean;
+  /** Whether the source address is the node's own. */
+  readonly srcLocal: boolean;
+}
+
+/** Returns the first packet of a TCP connection routed between two IPv4 addresses, with whatever is said otherwise. */
+export function packet(tweaks: Partial<Packet> = {}): Packet {
+  return {
+    hook: 'FORWARD',
+    family: 'ipv4',
+    source: '10.0.0.1',
+    destination: '10.0.0.2',
+    protocol: 'tcp',
+    sourcePort: 40000,
+    destinationPort: 80,
+    icmpType: undefined,
+    ctstate: 'NEW',
+    ctdir: 'ORIGINAL',
+    connmark: 0,
+    mark: 0,
+    inInterface: 'eth0',
+    outInterface: 'eth1',
+    physdevIn: undefined,
+    bridged: false,
+    srcLocal: false,
+    ...tweaks,
+  };
+}
+
+/** Tells whether conntrack knows the packet's flow. What it calls INVALID or does not track has no flow, mark or direction. */
+export function hasFlow({ ctstate }: Packet): boolean {
+  return ctstate !== 'INVALID' && ctstate !== 'UNTRACKED';
+}
