@@ -1,0 +1,7 @@
+/** One rule as `iptables -S` prints it, without the leading `-A CHAIN`. Rules are compared as text, so this form is the only one used. */
+export type Rule = string;
+
+export interface Chain {
+  readonly name: string;
+  readonly rules: readonly Rule[];
+}

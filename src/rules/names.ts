@@ -1,0 +1,104 @@
+import type { IpFamily } from '../net/family.ts';
+import type { Direction } from '../kube/networkPolicy.ts';
+import { sha256 } from './sha256.ts';
+
+// Never change these: an agent of the next version must recognise what this one left in the kernel.
+/** The entry, jumped to from FORWARD and OUTPUT. Nothing else of ours may begin with `KUBE-`: another engine deletes what does. */
+export const ENTRY_CHAIN = 'KUBE-NWPLCY-CHAIN';
+/** Hooks on the source pod. */
+export const EGRESS_CHAIN = 'NWPLCY-EGRESS';
+/** Hooks on the destination pod. */
+export const INGRESS_CHAIN = 'NWPLCY-INGRESS';
+/** Where every refusal ends. */
+export const REJECT_CHAIN = 'NWPLCY-REJECT';
+/** Never jumped to: its rules name every profile, so that a restarted agent finds them without listing anybody else's chains. */
+export const PROFILES_CHAIN = 'NWPLCY-PROFILES';
+
+const PREFIX = 'NWPLCY-';
+const POD_PREFIX = { ingress: 'NWPLCY-PI-', egress: 'NWPLCY-PE-' } as const satisfies Record<Direction, string>;
+const SET_PREFIX = { ipv4: 'NWPLCY4-', ipv6: 'NWPLCY6-' } as const satisfies Record<IpFamily, string>;
+
+// iptables takes 28 characters for a chain, ipset 31 for a set. Base32 gives 5 bits a character.
+const POD_HASH_LENGTH = 18;
+const PROFILE_HASH_LENGTH = 20;
+const SET_HASH_LENGTH = 20;
+
+/** Returns the pod's own chain for one direction, the same in both families: one attachment is one container and interface. */
+export function podChainName(
+  direction: Direction,
+  attachment: { readonly containerId: string; readonly ifName: string },
+): string {
+  // Neither part can hold a colon (CNI spec, section 2), so that no two attachments share a digest's input.
+  return (
+    POD_PREFIX[direction] + knownDigest(`${attachment.containerId}:${attachment.ifName}`).slice(0, POD_HASH_LENGTH)
+  );
+}
+
+/**
+ * Returns the name of the profile chain that holds exactly these rules, the same in both families' tables. Equal rules give equal names: that is
+ * how pods share profiles.
+ */
+export function profileChainName(direction: Direction, rules: Readonly<Record<IpFamily, readonly string[]>>): string {
+  return (
+    PREFIX +
+    digest(['profile', direction, 'ipv4', ...rules.ipv4, 'ipv6', ...rules.ipv6].join('\n')).slice(
+      0,
+      PROFILE_HASH_LENGTH,
+    )
+  );
+}
+
+/** Returns the name of the set of a peer group in one family. */
+export function setName(family: IpFamily, groupKey: string): string {
+  return SET_PREFIX[family] + knownDigest(`set\n${family}\n${groupKey}`).slice(0, SET_HASH_LENGTH);
+}
+
+/** Tells whether a chain is a pod's own. */
+export function isPodChain(name: string): boolean {
+  return name.startsWith(POD_PREFIX.ingress) || name.startsWith(POD_PREFIX.egress);
+}
+
+/** Tells whether a set has a name that only we give. */
+export function isOurSet(name: string): boolean {
+  return /^NWPLCY[46]-[A-Z2-7]{20}$/.test(name);
+}
+
+/** Tells whether a chain has a name that only we give to profiles. */
+export function isProfileChain(name: string): boolean {
+  return /^NWPLCY-[A-Z2-7]{20}$/.test(name);
+}
+
+// Every rule and every pass asks for the same names again, and a digest takes 10 to 20 µs.
+const known = new Map<string, string>();
+const MOST_KNOWN = 65_536;
+
+function knownDigest(input: string): string {
+  const seen = known.get(input);
+  if (seen !== undefined) return seen;
+  if (known.size === MOST_KNOWN) known.clear();
+  const made = digest(input);
+  known.set(input, made);
+  return made;
+}
+
+function digest(input: string): string {
+  return base32(sha256(input));
+}
+
+const ALPHABET = 'ABCDEFGHIJKLMNOPQRSTUVWXYZ234567';
+
+function base32(bytes: Uint8Array): string {
+  let text = '';
+  let bits = 0;
+  let held = 0;
+  for (const byte of bytes) {
+    held = (held << 8) | byte;
+    bits += 8;
+    while (bits >= 5) {
+      bits -= 5;
+      text += ALPHABET[(held >> bits) & 31];
+    }
+    held &= (1 << bits) - 1;
+  }
+  return text;
+}

@@ -1,0 +1,95 @@
+import { describe, expect, test } from 'vitest';
+import { IP_FAMILIES } from '../../src/net/family.ts';
+import { entryChain, isEntryChain, JUMPS, rejectChain } from '../../src/rules/entryChains.ts';
+
+test('our jumps', () => {
+  expect(JUMPS).toEqual({
+    FORWARD: '-j KUBE-NWPLCY-CHAIN',
+    OUTPUT: '-m addrtype ! --src-type LOCAL -j KUBE-NWPLCY-CHAIN',
+  });
+});
+
+test('the entry chain lets what was judged pass, then asks both ends', () => {
+  expect(IP_FAMILIES.map((family) => entryChain(family, '0x30000/0xffff0000'))).toMatchInlineSnapshot(`
+    [
+      {
+        "name": "KUBE-NWPLCY-CHAIN",
+        "rules": [
+          "-m connmark --mark 0x30000/0xffff0000 -j RETURN",
+          "-m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j RETURN",
+          "-j NWPLCY-EGRESS",
+          "-j NWPLCY-INGRESS",
+          "-j CONNMARK --set-xmark 0x30000/0xffff0000",
+        ],
+      },
+      {
+        "name": "KUBE-NWPLCY-CHAIN",
+        "rules": [
+          "-m connmark --mark 0x30000/0xffff0000 -j RETURN",
+          "-m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j RETURN",
+          "-p ipv6-icmp -m icmp6 --icmpv6-type 133 -j RETURN",
+          "-p ipv6-icmp -m icmp6 --icmpv6-type 135 -j RETURN",
+          "-p ipv6-icmp -m icmp6 --icmpv6-type 136 -j RETURN",
+          "-j NWPLCY-EGRESS",
+          "-j NWPLCY-INGRESS",
+          "-j CONNMARK --set-xmark 0x30000/0xffff0000",
+        ],
+      },
+    ]
+  `);
+});
+
+test('every refusal ends in the reject chain', () => {
+  expect(IP_FAMILIES.map((family) => rejectChain(family))).toMatchInlineSnapshot(`
+    [
+      {
+        "name": "NWPLCY-REJECT",
+        "rules": [
+          "-m conntrack --ctstate INVALID -j DROP",
+          "-p tcp -j REJECT --reject-with tcp-reset",
+          "-j REJECT --reject-with icmp-port-unreachable",
+        ],
+      },
+      {
+        "name": "NWPLCY-REJECT",
+        "rules": [
+          "-m conntrack --ctstate INVALID -j DROP",
+          "-p tcp -j REJECT --reject-with tcp-reset",
+          "-j REJECT --reject-with icmp6-port-unreachable",
+        ],
+      },
+    ]
+  `);
+});
+
+describe('an entry chain is told by its rules', () => {
+  const MARK = '0xab0000/0xff0000';
+
+  test.for(IP_FAMILIES)('%s: under whatever generation and mask', (family) => {
+    for (const mark of ['0x30000/0xffff0000', MARK, '0x1/0x7fffffff']) {
+      expect(isEntryChain(entryChain(family, mark).rules, family)).toBe(true);
+    }
+  });
+
+  const whole = entryChain('ipv4', MARK).rules;
+  test.for([
+    { what: 'an empty chain', rules: [] },
+    { what: 'a rule is missing', rules: whole.toSpliced(2, 1) },
+    { what: 'a rule is added', rules: [...whole, '-j ACCEPT'] },
+    { what: 'a rule is added at the head', rules: ['-s 10.0.0.1/32 -j RETURN', ...whole] },
+    { what: 'the order is another', rules: [whole[0], ...whole.slice(1).toReversed()] },
+    {
+      what: 'another mark is set than is looked for',
+      rules: whole.with(whole.length - 1, '-j CONNMARK --set-xmark 0xac0000/0xff0000'),
+    },
+    { what: 'the mark has no mask', rules: whole.with(0, '-m connmark --mark 0xab0000 -j RETURN') },
+    { what: 'it is of the other family', rules: entryChain('ipv6', MARK).rules },
+  ])('no entry chain: $what', ({ rules }) => {
+    expect(
+      isEntryChain(
+        rules.filter((rule) => rule !== undefined),
+        'ipv4',
+      ),
+    ).toBe(false);
+  });
+});
