@@ -1,0 +1,32 @@
+import type { SourceProblem } from '../source/source.ts';
+
+/** What the command line can ask of the agent: one line of JSON, answered by one line. */
+export type AgentRequest = { readonly ask: 'status' } | { readonly ask: 'sync' };
+
+export type AgentReply =
+  | { readonly kind: 'status'; readonly status: AgentStatus }
+  | { readonly kind: 'synced'; readonly problems: readonly SourceProblem[] }
+  | { readonly kind: 'failed'; readonly message: string };
+
+/** How this node stands. Times are ISO 8601. */
+export interface AgentStatus {
+  readonly version: string;
+  readonly pid: number;
+  readonly nodeName: string;
+  readonly source: { readonly from: string; readonly inSync: boolean; readonly problems: readonly SourceProblem[] };
+  readonly backend: { readonly name: string; readonly reason: string; readonly families: readonly string[] };
+  readonly generation: number;
+  readonly pods: { readonly attached: number; readonly isolated: number; readonly quarantined: readonly string[] };
+  readonly policies: number;
+  readonly kernel: { readonly sets: number; readonly chains: number };
+  readonly lastSync: { readonly at: string; readonly milliseconds: number } | undefined;
+  /** Why the kernel does not hold what it should; `undefined` when it does. */
+  readonly failure: string | undefined;
+  /** How often something of ours was found missing or changed, and put right. */
+  readonly repairs: number;
+}
+
+/** Returns the path of the agent's socket. */
+export function agentSocketPath(runtimeDir: string): string {
+  return `${runtimeDir}/agent.sock`;
+}

@@ -1,0 +1,50 @@
+import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import type { PodJudgements } from '../rules/podChains.ts';
+import { isMissing, readJsonIfAny, writeFileWhole } from './runtimeDir.ts';
+
+/** What the agent expects of a pod of this node: who it is and where it is judged. The profiles named are in the kernel already. */
+export interface ExpectedPod {
+  readonly namespace: string;
+  readonly name: string;
+  /** The identities under which the runtime may name this pod; empty when the source does not tell one: then any fits. */
+  readonly uids: readonly string[];
+  readonly judgements: PodJudgements;
+}
+
+/** Writes what is expected of a pod. Throws the file system's error. */
+export function writeExpected(runtimeDir: string, pod: ExpectedPod): void {
+  mkdirSync(`${runtimeDir}/expected/${pod.namespace}`, { recursive: true, mode: 0o700 });
+  writeFileWhole(`${runtimeDir}/expected/${pod.namespace}/${pod.name}`, JSON.stringify(pod));
+}
+
+/** Returns what is expected of a pod, or `undefined` when the agent does not know it yet. */
+export function readExpected(
+  runtimeDir: string,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+): ExpectedPod | undefined {
+  return (readJsonIfAny(`${runtimeDir}/expected/${namespace}/${name}`) as ExpectedPod | null | undefined) ?? undefined;
+}
+
+/** Forgets a pod that this node no longer expects. */
+export function removeExpected(
+  runtimeDir: string,
+  { namespace, name }: { readonly namespace: string; readonly name: string },
+): void {
+  rmSync(`${runtimeDir}/expected/${namespace}/${name}`, { force: true });
+}
+
+/** Returns the keys `namespace/name` of all pods that are expected. */
+export function listExpected(runtimeDir: string): readonly string[] {
+  return listDirectory(`${runtimeDir}/expected`).flatMap((namespace) =>
+    listDirectory(`${runtimeDir}/expected/${namespace}`).map((name) => `${namespace}/${name}`),
+  );
+}
+
+function listDirectory(path: string): readonly string[] {
+  try {
+    return readdirSync(path).filter((name) => !name.startsWith('.'));
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
+  }
+}
