@@ -1,0 +1,42 @@
+import { BACKENDS } from '../dataplane/backend.ts';
+import { findTable } from '../dataplane/iptablesSync.ts';
+import { readHeartbeat } from '../rendezvous/heartbeat.ts';
+import { bridgeFilterProblem } from './bridgeFilter.ts';
+import type { Context } from './context.ts';
+import { CniError } from './errors.ts';
+import { agreedBackend } from './tables.ts';
+
+// Any address of the family: only which sysctl counts.
+const SOME_IPV4 = ['0.0.0.0'];
+
+/** Throws a CniError that says why ADD would fail or quarantine. Looks at files only, so that it never hangs. */
+export function status(context: Context): void {
+  const { config, env } = context;
+  const agent = readHeartbeat(config.runtimeDir);
+  const backend = agreedBackend(context, agent);
+  const backends = backend === undefined ? BACKENDS : [backend];
+  if (!backends.some((known) => findTable('ipv4', { backend: known, env }) !== undefined)) {
+    throw unavailable(
+      `${backends.map((known) => `${known}-restore`).join(' or ')} is not installed`,
+      'Install iptables',
+    );
+  }
+  const problem = bridgeFilterProblem(SOME_IPV4);
+  if (problem !== undefined)
+    throw unavailable(
+      problem,
+      'Packets between pods on one bridge would pass no rule; where no bridge is used, setting it harms nothing',
+    );
+  if (agent === undefined && config.whenAgentDown === 'deny') throw agentAway(config.runtimeDir);
+}
+
+function unavailable(problem: string, details: string): CniError {
+  return new CniError('notAvailable', { msg: `Cannot protect pods: ${problem}`, details });
+}
+
+function agentAway(runtimeDir: string): CniError {
+  return new CniError('limitedConnectivity', {
+    msg: 'Cannot connect new pods: the agent of this node is away',
+    details: `There is no fresh heartbeat at ${runtimeDir}/agent. New pods are refused everything until "kube-nwplcy agent" runs and is in sync, and policies of running pods stay as they are`,
+  });
+}
