@@ -1,0 +1,150 @@
+import { watch } from 'node:fs';
+import type { Server } from 'node:net';
+import type { Logger } from 'pino';
+import type { Source } from '../source/source.ts';
+import { agentSocketPath, type AgentReply, type AgentRequest, type AgentStatus } from '../rendezvous/agentSocket.ts';
+import { beat, endHeartbeat, HEARTBEAT_PERIOD_MS } from '../rendezvous/heartbeat.ts';
+import { makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
+import { serveMetrics, type ListenAddress } from './metrics.ts';
+import { NodeSync, type NodeSyncOptions } from './nodeSync.ts';
+import { PassRunner } from './passRunner.ts';
+import { listen } from './socket.ts';
+
+export interface AgentOptions extends NodeSyncOptions {
+  readonly version: string;
+  /** The source as the command line named it. */
+  readonly sourceName: string;
+  readonly backendReason: string;
+  /** Where metrics and health are served; nowhere if `undefined`. */
+  readonly metricsAddress: ListenAddress | undefined;
+}
+
+/** One look in so many at the kernel is thorough: every chain and every set member, not the likely ones alone. */
+const THOROUGH_EVERY = 15;
+const RETRY_MS = 250;
+
+/** Keeps this node's kernel in step with the source, from `start` to `stop`. */
+export class Agent {
+  readonly #options: AgentOptions;
+  readonly #source: Source;
+  readonly #log: Logger;
+  readonly #sync: NodeSync;
+  readonly #passes = new PassRunner(() => this.#pass());
+  readonly #stops: (() => void)[] = [];
+  #server: Server | undefined;
+  #look: 'none' | 'quick' | 'thorough' = 'thorough';
+  #ticks = 0;
+  #failure: string | undefined;
+  #retry: NodeJS.Timeout | undefined;
+  #ended = false;
+
+  constructor(options: AgentOptions) {
+    this.#options = options;
+    this.#source = options.source;
+    this.#log = options.log;
+    this.#sync = new NodeSync(options);
+  }
+
+  /** Begins. Throws an AgentRunningError when another agent serves this runtime directory, or the file system's error. */
+  async start(): Promise<void> {
+    const { runtimeDir } = this.#options;
+    makeRuntimeDir(runtimeDir);
+    this.#server = await listen(agentSocketPath(runtimeDir), (request) => this.#answer(request));
+    await this.#serveMetrics();
+    // An agent that was killed may have left a heartbeat; this one has no right to it before it is in sync.
+    endHeartbeat(runtimeDir);
+    for (const directory of ['attachments', 'hooked']) {
+      const watcher = watch(`${runtimeDir}/${directory}`, () => this.#request());
+      watcher.on('error', (error) =>
+        this.#log.error({ err: error }, 'Cannot watch the attachments: they are looked at once a second'),
+      );
+      this.#stops.push(() => watcher.close());
+    }
+    await this.#source.start(() => this.#request());
+    const timer = setInterval(() => this.#tick(), HEARTBEAT_PERIOD_MS);
+    this.#stops.push(() => clearInterval(timer));
+    this.#request();
+  }
+
+  /** Ends. The kernel keeps what it holds; without a heartbeat the plugin quarantines new pods. */
+  async stop(): Promise<void> {
+    this.#ended = true;
+    for (const stop of this.#stops) stop();
+    endHeartbeat(this.#options.runtimeDir);
+    await this.#source.stop();
+    await this.#passes.idle();
+    this.#server?.close();
+  }
+
+  async #serveMetrics(): Promise<void> {
+    const { metricsAddress } = this.#options;
+    if (metricsAddress === undefined) return;
+    const server = await serveMetrics(metricsAddress, () => this.#status());
+    this.#stops.push(() => server.close());
+  }
+
+  #request(): void {
+    void this.#passes.run();
+  }
+
+  /** Once a second: a look at the kernel for what others took away, and the heartbeat. */
+  #tick(): void {
+    this.#ticks += 1;
+    if (this.#look === 'none') this.#look = this.#ticks % THOROUGH_EVERY === 0 ? 'thorough' : 'quick';
+    this.#request();
+  }
+
+  async #pass(): Promise<void> {
+    if (this.#ended || !this.#source.state().inSync) return;
+    const look = this.#look;
+    this.#look = 'none';
+    try {
+      await this.#sync.pass(look);
+      if (!this.#ended) beat(this.#options.runtimeDir, { pid: process.pid, backend: this.#options.backend });
+      this.#failure = undefined;
+    } catch (error) {
+      this.#fail(error);
+    }
+  }
+
+  /** Nothing is lost: the kernel keeps its last whole state, and the next pass looks at it before it writes. */
+  #fail(error: unknown): void {
+    const message = error instanceof Error ? error.message : String(error);
+    if (message !== this.#failure) this.#log.error({ err: error }, 'Cannot bring the kernel up to date: trying again');
+    this.#failure = message;
+    this.#look = 'thorough';
+    // One timer, however many passes fail: the ticks and `sync` ask for passes too, and each would start a row of its own.
+    clearTimeout(this.#retry);
+    if (!this.#ended) this.#retry = setTimeout(() => this.#request(), RETRY_MS).unref();
+  }
+
+  async #answer({ ask }: AgentRequest): Promise<AgentReply> {
+    if (ask === 'status') return { kind: 'status', status: this.#status() };
+    if (ask !== 'sync') return { kind: 'failed', message: 'Cannot answer: the request is of another version' };
+    await this.#source.refresh();
+    do await this.#passes.run();
+    while (!this.#ended && (this.#failure !== undefined || !this.#source.state().inSync) && (await pause(RETRY_MS)));
+    await this.#sync.flowsEnded();
+    return { kind: 'synced', problems: this.#source.state().problems };
+  }
+
+  #status(): AgentStatus {
+    const { version, nodeName, sourceName, backend, backendReason, tables } = this.#options;
+    const { inSync, problems, cluster } = this.#source.state();
+    return {
+      version,
+      pid: process.pid,
+      nodeName,
+      source: { from: sourceName, inSync, problems },
+      backend: { name: backend, reason: backendReason, families: tables.map(({ family }) => family) },
+      policies: cluster.policies.size,
+      ...this.#sync.report(),
+      failure: this.#failure,
+    };
+  }
+}
+
+async function pause(milliseconds: number): Promise<true> {
+  await new Promise((resolve) => setTimeout(resolve, milliseconds));
+  return true;
+}

@@ -1,0 +1,64 @@
+import { networkInterfaces } from 'node:os';
+import type { Logger } from 'pino';
+import type { IpFamily } from '../net/family.ts';
+import type { Cluster } from '../kube/cluster.ts';
+import { evaluate } from '../policy/evaluate.ts';
+import { deleteUdpFlows, listUdpFlows, type TrackedFlow } from '../dataplane/conntrack.ts';
+
+/**
+ * Ends the UDP flows of local pods that are refused by now and that the rules do not reach: replies pass without a judgement, so that one who
+ * streams without ever hearing back would go on. Logs what it cannot do.
+ */
+export async function endRefusedUdpFlows(
+  cluster: Cluster,
+  {
+    families,
+    local,
+    log,
+  }: { readonly families: readonly IpFamily[]; readonly local: ReadonlySet<string>; readonly log: Logger },
+): Promise<void> {
+  const own = nodeAddresses();
+  const concerns = ({ source, destination }: TrackedFlow) =>
+    (local.has(source) || local.has(destination)) && !own.has(source) && !own.has(destination);
+  try {
+    for (const family of families) {
+      const flows = Map.groupBy(
+        await listUdpFlows(family),
+        (flow) => concerns(flow) && isRefusedBothWays(cluster, flow),
+      );
+      await deleteUdpFlows(flows.get(true) ?? [], flows.get(false) ?? []);
+    }
+  } catch (error) {
+    log.warn(
+      { err: error },
+      'Cannot end UDP flows that are refused by now: a pod that only sends may go on until its flow times out',
+    );
+  }
+}
+
+/** Traffic between a node and its own pods is never judged. */
+function nodeAddresses(): ReadonlySet<string> {
+  return new Set(
+    Object.values(networkInterfaces()).flatMap((addresses) => (addresses ?? []).map(({ address }) => address)),
+  );
+}
+
+/**
+ * Both ways: without its entry a packet of the responder begins a flow of its own. If that flow is allowed, the responder may send as it does,
+ * and the entry must stay, because in the new one packets of the refused side would be replies.
+ */
+function isRefusedBothWays(cluster: Cluster, flow: TrackedFlow): boolean {
+  return (
+    isRefused(cluster, flow) &&
+    isRefused(cluster, { source: flow.destination, destination: flow.source, destinationPort: flow.sourcePort })
+  );
+}
+
+function isRefused(cluster: Cluster, flow: Pick<TrackedFlow, 'source' | 'destination' | 'destinationPort'>): boolean {
+  const [from, to] = [flow.source, flow.destination].map((address) => ({ kind: 'address', address }) as const);
+  return (
+    from !== undefined &&
+    to !== undefined &&
+    !evaluate(cluster, { from, to, protocol: 'UDP', port: flow.destinationPort }).allowed
+  );
+}

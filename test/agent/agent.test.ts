@@ -1,0 +1,189 @@
+import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { pino } from 'pino';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { Agent } from '../../src/agent/agent.ts';
+import { askAgent } from '../../src/cli/agentClient.ts';
+import { Iptables } from '../../src/dataplane/iptables.ts';
+import type { AgentStatus } from '../../src/rendezvous/agentSocket.ts';
+import { beat, readHeartbeat } from '../../src/rendezvous/heartbeat.ts';
+import { isAcknowledged, writeAttachment } from '../../src/rendezvous/attachment.ts';
+import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
+import type { SourceState } from '../../src/source/source.ts';
+import { attachment } from '../helpers/attachments.ts';
+import { FakeNetfilter } from '../helpers/fakeNetfilter.ts';
+import { clusterOf, namespace, pod, policy } from '../helpers/manifests.ts';
+
+const WORLD = [namespace('shop'), pod('shop/web', {})];
+const PROBLEM = { where: 'x.yaml', line: 3, message: 'spec: Cannot use "y"' };
+
+let fake: FakeNetfilter;
+let runtimeDir: string;
+let state: SourceState;
+let changed: () => void;
+let refreshed: () => Promise<void>;
+const agents: Agent[] = [];
+
+beforeEach(async () => {
+  fake = await FakeNetfilter.start();
+  runtimeDir = mkdtempSync(join(tmpdir(), 'agent-'));
+  state = { inSync: true, cluster: clusterOf(WORLD), problems: [] };
+  changed = () => {};
+  refreshed = async () => {};
+});
+afterEach(async () => {
+  for (const agent of agents.splice(0)) await agent.stop();
+  fake.stop();
+  rmSync(runtimeDir, { recursive: true });
+});
+
+async function start(): Promise<Agent> {
+  const agent = new Agent({
+    version: '0',
+    nodeName: 'node-1',
+    runtimeDir,
+    source: {
+      state: () => state,
+      start: async (onChange) => void (changed = onChange),
+      refresh: () => refreshed(),
+      stop: async () => {},
+    },
+    sourceName: 'dir:/x',
+    backend: 'iptables-nft',
+    backendReason: 'a test',
+    tables: [new Iptables('ipv4', 'iptables-nft')],
+    log: pino({ level: 'silent' }),
+    metricsAddress: undefined,
+  });
+  await agent.start();
+  agents.push(agent);
+  return agent;
+}
+
+const ask = (what: 'status' | 'sync') => askAgent({ ask: what }, { runtimeDir, timeoutMs: 10_000 });
+const isWritten = () => fake.transactions('ipv4').length > 0;
+const soon = (check: () => void) => vi.waitFor(check, { timeout: 4000, interval: 10 });
+
+describe('before the source has listed everything once', () => {
+  beforeEach(() => {
+    state = { inSync: false, cluster: clusterOf([]), problems: [] };
+  });
+
+  test('nothing is read or written, no pod is told of and the agent counts as away', async () => {
+    makeRuntimeDir(runtimeDir);
+    beat(runtimeDir, { pid: 1, backend: 'of an agent that was killed' });
+    await start();
+    changed();
+    await ask('status');
+    expect([fake.runs, readHeartbeat(runtimeDir), readdirSync(`${runtimeDir}/expected`)]).toEqual([[], undefined, []]);
+  });
+
+  test('sync waits', async () => {
+    await start();
+    let isSynced = false;
+    const reply = ask('sync').then((answer) => ((isSynced = true), answer));
+    await ask('status');
+    expect(isSynced).toBe(false);
+    state = { inSync: true, cluster: clusterOf(WORLD), problems: [] };
+    changed();
+    expect(await reply).toEqual({ kind: 'synced', problems: [] });
+    expect(isWritten()).toBe(true);
+  });
+});
+
+describe('an agent in sync', () => {
+  test('is there for the plugin once the kernel is as it should be', async () => {
+    await start();
+    expect(await ask('sync')).toEqual({ kind: 'synced', problems: [] });
+    expect([readHeartbeat(runtimeDir), isWritten()]).toEqual([{ pid: process.pid, backend: 'iptables-nft' }, true]);
+  });
+
+  test('sees an attachment at once', async () => {
+    await start();
+    await ask('sync');
+    const record = attachment('shop/web');
+    writeAttachment(runtimeDir, record);
+    await soon(() => expect(isAcknowledged(runtimeDir, record)).toBe(true));
+  });
+
+  test('sync tells what the source could not use, and asks it anew first', async () => {
+    await start();
+    refreshed = async () => {
+      state = {
+        ...state,
+        cluster: clusterOf([...WORLD, policy('shop/deny', { podSelector: {} })]),
+        problems: [PROBLEM],
+      };
+    };
+    expect(await ask('sync')).toEqual({ kind: 'synced', problems: [PROBLEM] });
+    expect(await ask('status')).toMatchObject({
+      status: { policies: 1, source: { inSync: true, problems: [PROBLEM] } },
+    });
+  });
+
+  test('sync ends only when the kernel has taken it, status tells why it has not', async () => {
+    await start();
+    await ask('sync');
+    let failures = 0;
+    const fail = () =>
+      fake.failNext((run) => {
+        if (run.program !== 'iptables-nft-restore' || run.input.includes('-S ')) return undefined;
+        failures += 1;
+        if (failures < 2) fail();
+        return { exitCode: 4, stderr: 'no such luck\n' };
+      });
+    fail();
+    state = { ...state, cluster: clusterOf([...WORLD, policy('shop/deny', { podSelector: {} })]) };
+    changed();
+    await vi.waitFor(async () =>
+      expect(await ask('status')).toMatchObject({ status: { failure: expect.stringContaining('no such luck') } }),
+    );
+    expect(await ask('sync')).toMatchObject({ kind: 'synced' });
+    const { status } = (await ask('status')) as { readonly status: AgentStatus };
+    // Nobody else has changed anything.
+    expect([failures, status.failure, status.repairs]).toEqual([2, undefined, 0]);
+  });
+
+  test('a source that cannot be asked fails the sync, and nothing else', async () => {
+    await start();
+    refreshed = async () => {
+      throw new Error('Cannot list "/x": ENOENT');
+    };
+    expect(await ask('sync')).toEqual({ kind: 'failed', message: 'Cannot list "/x": ENOENT' });
+    expect(await ask('status')).toMatchObject({ kind: 'status' });
+  });
+
+  test('a request of another version is told so', async () => {
+    await start();
+    expect(await askAgent({ ask: 'dance' as 'sync' }, { runtimeDir, timeoutMs: 1000 })).toMatchObject({
+      kind: 'failed',
+    });
+  });
+
+  test('puts right within two seconds what others did', async () => {
+    await start();
+    await ask('sync');
+    fake.tables.ipv4.commit(['-F FORWARD']);
+    await soon(() => expect(fake.tables.ipv4.rules('FORWARD')).toEqual(['-j KUBE-NWPLCY-CHAIN']));
+  });
+});
+
+test('an agent that ends counts as away, leaves the rules and gives the directory back', async () => {
+  const agent = await start();
+  await ask('sync');
+  const rules = new Map(fake.tables.ipv4.chains);
+  await agent.stop();
+  agents.length = 0;
+  expect([readHeartbeat(runtimeDir), new Map(fake.tables.ipv4.chains)]).toEqual([undefined, rules]);
+  await start();
+  await ask('sync');
+});
+
+test('a second agent says so, and takes nothing from the first', async () => {
+  await start();
+  await ask('sync');
+  await expect(start()).rejects.toThrow('another agent already serves');
+  expect(existsSync(`${runtimeDir}/agent.sock`)).toBe(true);
+  expect([readHeartbeat(runtimeDir)?.pid, await ask('sync')]).toEqual([process.pid, { kind: 'synced', problems: [] }]);
+});
