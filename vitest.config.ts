@@ -2,54 +2,35 @@ import { existsSync } from 'node:fs';
 import { getuid } from 'node:process';
 import { defineConfig } from 'vitest/config';
 
-// Tests of the kernel and of the packed executable make namespaces and rules: where that cannot be done, they count as
-// skipped (a pattern that no title matches), and one line says why.
-const impossible = whyNoKernelTests();
+// Tests of the kernel and of the packed executable make namespaces and rules: where that cannot be done, they count as skipped (a pattern that no
+// title matches), and one line says why.
+const impossible = whyNoRealTests();
 if (impossible !== undefined) process.stderr.write(`Tests in test/kernel and test/plugin are skipped: ${impossible}\n`);
-const real = impossible === undefined ? { globalSetup: ['test/buildFirst.ts'] } : { testNamePattern: /^(?!)/ };
+
+// One file at a time, after everything else: they look at when packets pass.
+const real = {
+  fileParallelism: false,
+  testTimeout: 120_000,
+  hookTimeout: 120_000,
+  ...(impossible === undefined ? { globalSetup: ['test/buildFirst.ts'] } : { testNamePattern: /^(?!)/ }),
+};
 
 export default defineConfig({
   test: {
-    // A hung command must fail the run by name, not by the caller's patience.
-    teardownTimeout: 20_000,
     projects: [
-      {
-        test: {
-          name: 'pure',
-          include: ['test/**/*.test.ts'],
-          exclude: ['test/kernel/**', 'test/plugin/**'],
-        },
-      },
-      {
-        test: {
-          name: 'kernel',
-          include: ['test/kernel/**/*.test.ts'],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          ...real,
-        },
-      },
-      {
-        test: {
-          name: 'plugin',
-          include: ['test/plugin/**/*.test.ts'],
-          fileParallelism: false,
-          testTimeout: 120_000,
-          hookTimeout: 120_000,
-          ...real,
-        },
-      },
+      { test: { name: 'pure', include: ['test/**/*.test.ts'], exclude: ['test/kernel/**', 'test/plugin/**'] } },
+      { test: { ...real, name: 'kernel', include: ['test/kernel/**/*.test.ts'], sequence: { groupOrder: 1 } } },
+      { test: { ...real, name: 'plugin', include: ['test/plugin/**/*.test.ts'], sequence: { groupOrder: 2 } } },
     ],
   },
 });
 
-function whyNoKernelTests(): string | undefined {
+function whyNoRealTests(): string | undefined {
   if (getuid?.() !== 0) return 'they need root';
   const absent = ['iptables', 'ip6tables', 'ipset', 'conntrack', 'ip', 'unshare', 'nsenter'].filter(
     (name) => !isOnPath(name),
   );
-  return absent.length === 0 ? undefined : `not installed: ${absent.join(', ')} `;
+  return absent.length === 0 ? undefined : `not installed: ${absent.join(', ')}`;
 }
 
 function isOnPath(name: string): boolean {
