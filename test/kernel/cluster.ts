@@ -1,0 +1,81 @@
+import { env } from 'node:process';
+import type { Backend } from '../../src/dataplane/backend.ts';
+import type { LabAgent } from '../lab/agent.ts';
+import type { JsonObject } from '../lab/cniRuntime.ts';
+import { startLab, type Lab, type LabOptions } from '../lab/lab.ts';
+import type { Manifest } from '../lab/manifests.ts';
+import type { LabPod } from '../lab/pod.ts';
+
+export interface ClusterOptions extends Omit<LabOptions, 'product'> {
+  /** `iptables-nft` if not given. */
+  readonly backend?: Backend;
+  /** Further keys of the product's part of the conflist. */
+  readonly conflist?: JsonObject;
+}
+
+/** A lab with the product on every node. */
+export class ProductCluster {
+  readonly lab: Lab;
+  readonly #backend: Backend;
+  readonly #agents: LabAgent[];
+
+  private constructor(lab: Lab, parts: { readonly backend: Backend; readonly agents: LabAgent[] }) {
+    this.lab = lab;
+    this.#backend = parts.backend;
+    this.#agents = parts.agents;
+  }
+
+  /** Starts a lab with an agent on each node. */
+  static async start(options: ClusterOptions = {}): Promise<ProductCluster> {
+    const { backend = 'iptables-nft', conflist, ...lab } = options;
+    // Another executable of the product than the built one can be tried by this variable.
+    const executable = env['KUBE_NWPLCY'] === undefined ? {} : { executable: env['KUBE_NWPLCY'] };
+    const started = await startLab({ ...lab, product: { ...executable, conflist: { backend, ...conflist } } });
+    try {
+      const cluster = new ProductCluster(started, { backend, agents: [] });
+      await Promise.all(started.nodes.map(async (node) => cluster.startAgent(node.number)));
+      return cluster;
+    } catch (error) {
+      started.stop();
+      throw error;
+    }
+  }
+
+  /** Returns the agent that was started last on the node of this number. */
+  agent(number: number): LabAgent {
+    const agent = this.#agents[number];
+    if (agent === undefined) throw new Error(`Cannot find an agent of node ${number}: none was started`);
+    return agent;
+  }
+
+  /** Starts an agent on a node and returns once it answers `sync`. */
+  async startAgent(number: number, options: { readonly tools?: string } = {}): Promise<LabAgent> {
+    const agent = await this.lab.node(number).startAgent(['--backend', this.#backend], options);
+    this.#agents[number] = agent;
+    return agent;
+  }
+
+  [Symbol.dispose](): void {
+    this.lab.stop();
+  }
+}
+
+/** Returns the manifest of a pod before its ADD, for one whose spec has `manifest: false`; with `addresses` after it. */
+export function podManifest(
+  pod: LabPod,
+  { nodeName, labels = {} }: { readonly nodeName: string; readonly labels?: Readonly<Record<string, string>> },
+): Manifest {
+  return {
+    apiVersion: 'v1',
+    kind: 'Pod',
+    metadata: { namespace: pod.namespace, name: pod.name, uid: pod.uid, labels },
+    spec: { nodeName, containers: [{ name: 'main', image: 'none' }] },
+    status: { phase: pod.addresses.length === 0 ? 'Pending' : 'Running', podIPs: pod.addresses.map((ip) => ({ ip })) },
+  };
+}
+
+/** Returns the manifest of a NetworkPolicy from its key, `namespace/name`. */
+export function policy(key: string, spec: Readonly<Record<string, unknown>>): Manifest {
+  const [namespace = '', name = ''] = key.split('/');
+  return { apiVersion: 'networking.k8s.io/v1', kind: 'NetworkPolicy', metadata: { namespace, name }, spec };
+}

@@ -1,0 +1,449 @@
+import { existsSync, mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { Backend } from '../../src/dataplane/backend.ts';
+import type { PodNetworkMode } from '../lab/conflist.ts';
+import type { Manifest } from '../lab/manifests.ts';
+import type { LabNode } from '../lab/node.ts';
+import type { LabPod } from '../lab/pod.ts';
+import { monotonicMs, type OpenStream, type RunningHammer } from '../lab/probe.ts';
+import { output } from '../lab/run.ts';
+import { netfilterSnapshot } from '../lab/snapshot.ts';
+import { podManifest, policy, ProductCluster } from './cluster.ts';
+import { settledSnapshot, withoutGeneration } from './settled.ts';
+import { writeTools } from './tools.ts';
+
+const ALLOWED_PORT = 80;
+const FORBIDDEN_PORT = 81;
+const PORTS = [ALLOWED_PORT, FORBIDDEN_PORT];
+
+/** The server takes these roles at one port, and may begin nothing itself. */
+const byRole = (...roles: readonly string[]) =>
+  policy('shop/server', {
+    podSelector: {},
+    policyTypes: ['Ingress', 'Egress'],
+    ingress: [
+      {
+        from: [
+          {
+            namespaceSelector: {},
+            podSelector: { matchExpressions: [{ key: 'role', operator: 'In', values: roles }] },
+          },
+        ],
+        ports: [
+          { protocol: 'TCP', port: ALLOWED_PORT },
+          { protocol: 'UDP', port: ALLOWED_PORT },
+        ],
+      },
+    ],
+  });
+
+describe.for<{ mode: PodNetworkMode; backend: Backend }>([
+  { mode: 'bridge', backend: 'iptables-nft' },
+  { mode: 'ptp', backend: 'iptables-legacy' },
+])('a restart of the agent, $mode, $backend', ({ mode, backend }) => {
+  test('changes nothing in the kernel but the generation, and no verdict while it lasts', async () => {
+    using cluster = await ProductCluster.start({ mode, backend, listen: PORTS });
+    const node = cluster.lab.node(1);
+    const [client, server] = await addPods(node);
+    cluster.lab.manifests.apply(byRole('client'));
+    await cluster.lab.sync();
+    const traffic = await Traffic.start(client, server);
+    const before = await netfilter(node);
+    const unsorted = await settledSnapshot(node);
+
+    expect(await cluster.agent(1).stop()).toBe(0);
+    expect(await netfilter(node)).toEqual(before);
+    await cluster.startAgent(1);
+    expect(await netfilter(node)).toEqual(before);
+    await cluster.agent(1).kill();
+    expect(await netfilter(node)).toEqual(before);
+    await cluster.startAgent(1);
+    await cluster.lab.sync();
+    expect(await netfilter(node)).toEqual(before);
+
+    expect(await settledSnapshot(node)).toEqual(unsorted);
+    expect(await traffic.wrongs()).toEqual([]);
+  });
+});
+
+describe('an agent that is killed before or after any of its writes', () => {
+  let cluster: ProductCluster;
+  let node: LabNode;
+  let client: LabPod;
+  let server: LabPod;
+  let friend: LabPod;
+  let crashes: Crashes;
+
+  beforeAll(async () => {
+    cluster = await ProductCluster.start({ listen: PORTS });
+    node = cluster.lab.node(1);
+    [client, server] = await addPods(node);
+    friend = await node.addPod({ namespace: 'clients', name: 'friend', labels: { role: 'friend' } });
+    crashes = new Crashes(cluster);
+  });
+  afterAll(() => cluster[Symbol.dispose]());
+
+  const friendWith = (role: string) => podManifest(friend, { nodeName: node.name, labels: { role } });
+
+  test.for<{
+    name: string;
+    loose: () => Manifest;
+    tight: () => Manifest;
+    moments: readonly [tightened: Moment, loosened: Moment];
+    writes: readonly number[];
+  }>([
+    {
+      name: 'a policy changes',
+      loose: () => byRole('client', 'friend'),
+      tight: () => byRole('client'),
+      moments: ['before', 'after'],
+      // The new set, the rules of both families, the old set, and the UDP flow that rules do not reach; the same without that flow.
+      writes: [5, 4],
+    },
+    {
+      name: 'a label changes',
+      loose: () => friendWith('friend'),
+      tight: () => friendWith('stranger'),
+      moments: ['after', 'before'],
+      // The set's member, the generation of both families, that UDP flow; the set's member.
+      writes: [4, 1],
+    },
+  ])('lets nothing pass that is forbidden before and after: $name', async ({ loose, tight, moments, writes }) => {
+    const { manifests } = cluster.lab;
+    manifests.apply(byRole('client', 'friend'));
+    manifests.apply(friendWith('friend'));
+    const states = [
+      { change: () => manifests.apply(tight()), moment: moments[0], ends: ['reset', 'stalled'], name: 'tightened' },
+      { change: () => manifests.apply(loose()), moment: moments[1], ends: undefined, name: 'loosened' },
+    ];
+    const kernels = [];
+    for (const { change } of states) {
+      change();
+      kernels.push(await crashes.freshKernel());
+    }
+    const traffic = await Traffic.start(client, server);
+
+    const crashed = [0, 0];
+    for (let number = 1; number <= Math.max(...crashed) + 1; number += 1) {
+      const streams = await openStreams(friend, server);
+      for (const [index, { change, moment, ends, name }] of states.entries()) {
+        const point = `${moment} ${number}`;
+        if (await crashes.at(point, change)) crashed[index] = number;
+        expect(await settledSnapshot(node), `${name}, killed ${point}`).toEqual(kernels[index]);
+        const ended = ends === undefined ? undefined : await endsOf(streams);
+        expect(ended, `${name}, killed ${point}`).toEqual(ends);
+      }
+    }
+    // Every write was met, and no more were to be met.
+    expect(crashed).toEqual(writes);
+    expect(await traffic.wrongs()).toEqual([]);
+  });
+});
+
+describe('a look at the kernel that takes its time', () => {
+  test('takes nothing from a pod that is added meanwhile', async () => {
+    using cluster = await ProductCluster.start();
+    const { lab } = cluster;
+    const node = lab.node(1);
+    lab.manifests.apply(policy('closed/deny', { podSelector: {}, policyTypes: ['Ingress'] }));
+    const client = await node.addPod({ namespace: 'clients', name: 'client' });
+    await cluster.agent(1).stop();
+    // Only what asks the kernel is slow, not what writes.
+    const slowLook = `input=$(cat); case $input in *-S*) sleep 0.7; esac; printf '%s\\n' "$input" | "$real" "$@"`;
+    const tools = writeTools(lab.directory, {
+      'iptables-nft-restore': slowLook,
+      'ip6tables-nft-restore': slowLook,
+    });
+    await cluster.startAgent(1, { tools });
+    for (let round = 0; round < 4; round += 1) {
+      const pod = await node.createPod({ namespace: 'closed', name: `server-${round}` });
+      // Expected long before, so that ADD need not wait for the agent's next pass.
+      lab.manifests.apply(podManifest(pod, { nodeName: node.name }));
+      await lab.sync();
+      await sleep(round * 150);
+      await pod.attach();
+      const target = { address: pod.addresses[0] ?? '', port: 80, protocol: 'TCP' } as const;
+      const hammer = await client.probe.hammer(target, { intervalMs: 20 });
+      await sleep(1500);
+      const outcomes = new Set((await hammer.stop()).map(({ outcome }) => outcome));
+      expect([...outcomes].filter((outcome) => outcome !== 'refused' && outcome !== 'timeout')).toEqual([]);
+    }
+  });
+});
+
+describe('one agent after the other', () => {
+  let cluster: ProductCluster;
+  let node: LabNode;
+  let client: LabPod;
+  let server: LabPod;
+
+  beforeAll(async () => {
+    cluster = await ProductCluster.start({ listen: PORTS });
+    node = cluster.lab.node(1);
+    [client, server] = await addPods(node);
+    cluster.lab.manifests.apply(byRole('client'));
+    await cluster.lab.sync();
+  });
+  afterAll(() => cluster[Symbol.dispose]());
+
+  test('a bad manifest leaves its last good state in force, also over a restart, and is told by file, line and field', async () => {
+    const { manifests, directory } = cluster.lab;
+    const good = yaml({ port: '81' });
+    manifests.write('more.yaml', good);
+    await cluster.lab.sync();
+    expect(await dialled(client, server)).toEqual(['open', 'open', 'open', 'open']);
+    manifests.write('more.yaml', yaml({ port: '0' }));
+    const told =
+      `${join(directory, 'manifests/more.yaml')}:12: spec.ingress[0].ports[0].port: ` +
+      'Cannot use 0: a port is a number from 1 to 65535\n';
+    const check = async () => {
+      expect(await node.product(['sync'])).toEqual({ exitCode: 1, stdout: '', stderr: told });
+      const status = await node.product(['status']);
+      expect([status.exitCode, status.stdout.split('\n').filter((line) => line.startsWith('problem'))]).toEqual([
+        1,
+        [`problem    ${told.trimEnd()}`],
+      ]);
+      expect(await dialled(client, server)).toEqual(['open', 'open', 'open', 'open']);
+    };
+    await check();
+    await cluster.agent(1).stop();
+    const next = node.launchAgent(['--backend', 'iptables-nft']);
+    await until(async () => (await node.product(['sync'])).stderr === told);
+    await check();
+    await next.stop();
+    manifests.remove('more.yaml');
+    await cluster.startAgent(1);
+    expect(await dialled(client, server)).toEqual(['open', 'refused', 'open', 'refused']);
+  });
+
+  test('a second agent on the same runtime directory says so and exits 1, and the first goes on', async () => {
+    const second = node.launchAgent(['--backend', 'iptables-nft']);
+    await until(() => Promise.resolve(!second.isRunning));
+    expect(await second.stop()).toBe(1);
+    expect(second.log().trimEnd().split('\n').at(-1)).toBe(
+      'Cannot start: another agent already serves "/run/kube-nwplcy/agent.sock"; stop it first or use another --runtime-dir',
+    );
+    expect(cluster.agent(1).isRunning).toBe(true);
+    expect(existsSync(node.inside('/run/kube-nwplcy/agent'))).toBe(true);
+    await cluster.lab.sync();
+  });
+
+  test('SIGTERM ends the heartbeat and leaves the rules', async () => {
+    const before = await netfilter(node);
+    expect(existsSync(node.inside('/run/kube-nwplcy/agent'))).toBe(true);
+    expect(await cluster.agent(1).stop()).toBe(0);
+    expect(existsSync(node.inside('/run/kube-nwplcy/agent'))).toBe(false);
+    expect(await netfilter(node)).toEqual(before);
+    expect(await dialled(client, server)).toEqual(['open', 'refused', 'open', 'refused']);
+  });
+
+  test('without an agent, sync and status exit 1 and say what to do', async () => {
+    await cluster.agent(1).stop();
+    for (const command of ['sync', 'status'])
+      expect(await node.product([command])).toEqual({
+        exitCode: 1,
+        stdout: '',
+        stderr: expect.stringMatching(
+          /^Cannot reach the agent at "\/run\/kube-nwplcy\/agent\.sock": (ENOENT|ECONNREFUSED); start "kube-nwplcy agent", or give the --runtime-dir that it was given\n$/,
+        ),
+      });
+  });
+
+  test.for([
+    ['sync', '--timeout', '5'],
+    ['sync', '--output', 'yaml'],
+    ['status', '--verbose'],
+    ['status', 'more'],
+    ['agent', '--source', 'dir:/tmp'],
+    ['agent', '--node-name', 'n', '--source', '/tmp'],
+    ['sink'],
+  ])('bad usage exits 2: %s', async (args) => {
+    const { exitCode, stdout, stderr } = await node.product(args);
+    expect({ exitCode, stdout }).toEqual({ exitCode: 2, stdout: '' });
+    expect(stderr).toMatch(/^error: /);
+  });
+});
+
+async function addPods(node: LabNode): Promise<[client: LabPod, server: LabPod]> {
+  return [
+    await node.addPod({ namespace: 'clients', name: 'client', labels: { role: 'client' } }),
+    await node.addPod({ namespace: 'shop', name: 'server' }),
+  ];
+}
+
+/** What a client sends a server all the time: flows that last and new ones, over what is allowed and what is not. */
+class Traffic {
+  readonly #server: LabPod;
+  readonly #allowed: readonly RunningHammer[];
+  readonly #forbidden: readonly RunningHammer[];
+  readonly #streams: readonly OpenStream[];
+
+  private constructor(
+    server: LabPod,
+    parts: {
+      readonly allowed: readonly RunningHammer[];
+      readonly forbidden: readonly RunningHammer[];
+      readonly streams: readonly OpenStream[];
+    },
+  ) {
+    this.#server = server;
+    this.#allowed = parts.allowed;
+    this.#forbidden = parts.forbidden;
+    this.#streams = parts.streams;
+  }
+
+  static async start(client: LabPod, server: LabPod): Promise<Traffic> {
+    const hammers = async (port: number) => {
+      const started = server.addresses.flatMap((address, family) => [
+        client.probe.hammer({ address, port, protocol: 'TCP' }, { intervalMs: 20 }),
+        client.probe.hammer(
+          { address, port, protocol: 'UDP' },
+          { intervalMs: 20, sourcePort: 4000 + port * 2 + family },
+        ),
+      ]);
+      return Promise.all(started);
+    };
+    await server.probe.forgetArrivals();
+    return new Traffic(server, {
+      allowed: await hammers(ALLOWED_PORT),
+      forbidden: await hammers(FORBIDDEN_PORT),
+      streams: await openStreams(client, server),
+    });
+  }
+
+  /** Ends it and returns what was lost of the allowed and what came in of the forbidden, a line each. */
+  async wrongs(): Promise<readonly string[]> {
+    // What was sent last may still be under way.
+    const last = monotonicMs();
+    await sleep(500);
+    const states = await Promise.all(this.#streams.map(async (stream) => stream.state()));
+    const ended = states.flatMap((state, index) =>
+      state.ended === undefined && state.lastReceivedAt >= last
+        ? []
+        : [`stream ${index} ended: ${state.ended?.how ?? 'stalled'}`],
+    );
+    const attempts = (await Promise.all(this.#allowed.map(async (hammer) => hammer.stop()))).flat();
+    const lost = attempts.filter(({ startedAt, outcome }) => startedAt < last && outcome !== 'open');
+    const tried = await Promise.all(this.#forbidden.map(async (hammer) => hammer.stop()));
+    const arrived = (await this.#server.probe.arrivals()).filter(({ port }) => port === FORBIDDEN_PORT);
+    return [
+      ...ended,
+      ...lost.map(({ outcome, error }) => `an allowed packet was lost: ${outcome} ${error ?? ''}`),
+      ...arrived.map(({ protocol, from }) => `forbidden ${protocol} came in from ${from}`),
+      ...([...tried, attempts].every(({ length }) => length > 25) ? [] : ['the hammers hardly tried']),
+    ];
+  }
+}
+
+type Moment = 'before' | 'after';
+
+/** Kills the agent at its writes. */
+class Crashes {
+  readonly #cluster: ProductCluster;
+  readonly #directory: string;
+  readonly #tools: string;
+
+  constructor(cluster: ProductCluster) {
+    this.#cluster = cluster;
+    this.#directory = join(cluster.lab.directory, 'crashes');
+    mkdirSync(this.#directory);
+    const writes = numberedWrites(this.#directory);
+    // What only asks is no write.
+    const rules = `input=$(cat); if ! printf '%s\\n' "$input" | grep -qvE '^(-[SC] .*|[*]filter|COMMIT|)$'; then run "$@"; exit; fi; ${writes}`;
+    this.#tools = writeTools(cluster.lab.directory, {
+      'iptables-nft-restore': `${RUN}; ${rules}`,
+      'ip6tables-nft-restore': `${RUN}; ${rules}`,
+      ipset: `[ "$1" = restore ] || exec "$real" "$@"; ${RUN}; input=$(cat); ${writes}`,
+      conntrack: `[ "$1" = -D ] || exec "$real" "$@"; ${RUN}; input=; ${writes}`,
+    });
+  }
+
+  /** Returns what an agent makes of the manifests in a kernel that holds nothing of ours. */
+  async freshKernel() {
+    const node = this.#cluster.lab.node(1);
+    await this.#cluster.agent(1).stop();
+    for (const tool of ['iptables-nft', 'ip6tables-nft'])
+      for (const flag of ['-F', '-X']) await output(node.run, [tool, flag]);
+    await output(node.run, ['ipset', 'destroy']);
+    await this.#cluster.startAgent(1, { tools: this.#tools });
+    return settledSnapshot(node);
+  }
+
+  /** Makes a change whose write at this point kills the agent, and starts the next agent. Returns `false` if there was no such write. */
+  async at(point: string, change: () => void): Promise<boolean> {
+    const armed = join(this.#directory, 'armed');
+    writeFileSync(armed, point);
+    change();
+    const { exitCode } = await this.#cluster.lab.node(1).product(['sync', '--timeout', '10s']);
+    rmSync(armed);
+    for (let number = 1; number < 20; number += 1)
+      rmSync(join(this.#directory, `${number}`), { recursive: true, force: true });
+    if (exitCode === 0) return false;
+    const agent = this.#cluster.agent(1);
+    await until(() => Promise.resolve(!agent.isRunning));
+    await this.#cluster.startAgent(1, { tools: this.#tools });
+    return true;
+  }
+}
+
+const RUN = `run() { printf '%s\\n' "$input" | "$real" "$@"; }`;
+
+/** Counts the writes of an armed agent, also those that run side by side, and kills it at the one that is named. */
+function numberedWrites(directory: string): string {
+  return `
+point=$(cat ${directory}/armed 2>/dev/null) || { run "$@"; exit; }
+number=1
+while [ -d ${directory} ] && ! mkdir ${directory}/$number 2>/dev/null; do number=$((number + 1)); done
+[ "$point" = "before $number" ] && { kill -9 $PPID; exit 1; }
+run "$@"
+status=$?
+[ "$point" = "after $number" ] && kill -9 $PPID
+exit $status`;
+}
+
+/** Opens a TCP and a UDP stream in which only the server has anything to say. */
+async function openStreams(from: LabPod, to: LabPod): Promise<readonly OpenStream[]> {
+  const target = { address: to.addresses[0] ?? '', port: ALLOWED_PORT };
+  return [
+    await from.probe.openStream({ ...target, protocol: 'TCP' }, { kind: 'download', intervalMs: 10 }),
+    await from.probe.openStream({ ...target, protocol: 'UDP' }, { kind: 'download', intervalMs: 10 }),
+  ];
+}
+
+async function endsOf(streams: readonly OpenStream[]): Promise<readonly (string | undefined)[]> {
+  return Promise.all(streams.map(async (stream) => (await stream.waitForEnd({ stallMs: 400, timeoutMs: 3000 }))?.how));
+}
+
+/** Tries both ports in each family: allowed, forbidden, allowed, forbidden. */
+async function dialled(from: LabPod, to: LabPod): Promise<readonly string[]> {
+  const targets = to.addresses.flatMap((address) => PORTS.map((port) => ({ address, port, protocol: 'TCP' }) as const));
+  return (await from.probe.dial(targets)).map(({ outcome }) => outcome);
+}
+
+async function netfilter(node: LabNode): Promise<Readonly<Record<string, string>>> {
+  const snapshot = await netfilterSnapshot(node.run);
+  return Object.fromEntries(Object.entries(snapshot).map(([command, text]) => [command, withoutGeneration(text)]));
+}
+
+async function until(condition: () => Promise<boolean>): Promise<void> {
+  for (const deadline = monotonicMs() + 15_000; !(await condition()); await sleep(50))
+    if (monotonicMs() > deadline) throw new Error('Cannot go on: what was waited for did not come');
+}
+
+function yaml({ port }: { readonly port: string }): string {
+  return `apiVersion: networking.k8s.io/v1
+kind: NetworkPolicy
+metadata:
+  name: more
+  namespace: shop
+spec:
+  podSelector: {}
+  policyTypes: [Ingress]
+  ingress:
+    - ports:
+        - protocol: TCP
+          port: ${port}
+`;
+}
