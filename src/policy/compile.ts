@@ -12,13 +12,15 @@ import { selects } from './selector.ts';
 export function compile(cluster: Cluster, nodeName: string): NodePolicy {
   const groups = new PeerGroups(cluster);
   const policies = policiesByNamespace(cluster);
+  const known = new Map<string, Isolation>();
   const pods = new Map<string, PodPolicy>();
   for (const [key, pod] of cluster.pods) {
     if (pod.nodeName !== nodeName || pod.hostNetwork) continue;
     const selecting = (policies.get(pod.namespace) ?? []).filter(({ podSelector }) => selects(podSelector, pod.labels));
+    const context = { policies: selecting, groups, known };
     pods.set(key, {
-      ingress: isolation(pod, 'ingress', { policies: selecting, groups }),
-      egress: isolation(pod, 'egress', { policies: selecting, groups }),
+      ingress: sharedIsolation(pod, 'ingress', context),
+      egress: sharedIsolation(pod, 'egress', context),
     });
   }
   return { pods, peerGroups: groups.used() };
@@ -31,6 +33,20 @@ function policiesByNamespace({ policies }: Cluster): ReadonlyMap<string, readonl
 interface Context {
   readonly policies: readonly NetworkPolicy[];
   readonly groups: PeerGroups;
+}
+
+/** Policies may have thousands of rules and pods hundreds of replicas: what is the same for several pods is one object, worked out once. */
+function sharedIsolation(
+  pod: Pod,
+  direction: Direction,
+  context: Context & { readonly known: Map<string, Isolation> },
+): Isolation {
+  // Of the pod itself nothing else counts.
+  const ownPorts = direction === 'ingress' ? pod.namedPorts : [];
+  const key = JSON.stringify([direction, context.policies.map(objectKey), ownPorts]);
+  const found = context.known.get(key) ?? isolation(pod, direction, context);
+  context.known.set(key, found);
+  return found;
 }
 
 /** A pod is isolated for a direction as soon as one policy selects it for that direction; what they allow adds up. */
