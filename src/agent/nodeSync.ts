@@ -136,10 +136,7 @@ export class NodeSync {
 
   async #apply({ view, policy }: Answer): Promise<{ readonly changed: boolean; readonly closed: boolean }> {
     const now = Date.now();
-    const settled = this.#attachments
-      .all()
-      .filter((record) => !podChainNames(record).some((name) => this.#unsettled.has(name)));
-    this.#pods = settled.map((record) => ({
+    this.#pods = this.#settledRecords().map((record) => ({
       hooks: record,
       judgements: this.#attachments.isUnderWay(record, now) ? undefined : judgementsOf(record, { view, policy }),
     }));
@@ -149,6 +146,10 @@ export class NodeSync {
       leaving: this.#attachments.leaving().union(this.#unsettled),
       claimMark: () => generationMark(this.#claimGeneration(), this.#markMask),
     });
+  }
+
+  #settledRecords(): readonly RecordedAttachment[] {
+    return this.#attachments.all().filter((record) => !podChainNames(record).some((name) => this.#unsettled.has(name)));
   }
 
   /** What must be closed is closed even where the counter cannot be moved: the clock is ahead of it, and gives no value twice either. */
@@ -176,7 +177,7 @@ export class NodeSync {
 
   #acknowledgeAll(): void {
     const { runtimeDir } = this.#options;
-    for (const record of this.#attachments.all())
+    for (const record of this.#settledRecords())
       if (!isAcknowledged(runtimeDir, record)) acknowledge(runtimeDir, record);
   }
 

@@ -2,7 +2,7 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { NodeSync } from '../../src/agent/nodeSync.ts';
 import { Iptables } from '../../src/dataplane/iptables.ts';
 import type { IpFamily } from '../../src/net/family.ts';
@@ -157,6 +157,19 @@ describe('a pod that is added', () => {
       '-D -f ipv6 -s fd00::1',
       'restore -exist',
     ]);
+  });
+
+  test('is acknowledged only when the flows of its address’s earlier holder have ended', async () => {
+    await pass('thorough');
+    const release = fake.hold(({ program, args }) => program === 'conntrack' && args[0] === '-D');
+    writeAttachment(runtimeDir, DB);
+    const passed = pass('none');
+    await vi.waitFor(() => expect(fake.runs.at(-1)?.program).toBe('ip6tables-nft-restore'));
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    expect(isAcknowledged(runtimeDir, DB)).toBe(false);
+    release();
+    await passed;
+    expect(isAcknowledged(runtimeDir, DB)).toBe(true);
   });
 
   test('stays judged as it is, pass after pass', async () => {

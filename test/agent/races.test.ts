@@ -50,12 +50,15 @@ const WORLDS: readonly Cluster[] = [
 ].map((policies) => clusterOf([namespace('shop'), ...PODS.map((key) => pod(key, {})), ...policies]));
 
 let fake: FakeNetfilter;
+let root: string;
 beforeEach(async () => {
   fake = await FakeNetfilter.start();
+  root = mkdtempSync(join(tmpdir(), 'races-'));
 });
 afterEach(() => {
   vi.useRealTimers();
   fake.stop();
+  rmSync(root, { recursive: true });
 });
 
 type Look = 'none' | 'quick' | 'thorough' | 'restart';
@@ -69,7 +72,7 @@ interface Hooking {
 }
 
 class Node {
-  readonly runtimeDir = mkdtempSync(join(tmpdir(), 'races-'));
+  readonly runtimeDir = mkdtempSync(join(root, 'node-'));
   readonly table = new RestoreTable();
   readonly #turn: Turn;
   #sync: NodeSync;
@@ -381,7 +384,6 @@ test('whatever turns ADD, DEL and the agent take, no pod is ever without its hoo
       const { chains, jumps } = node.table.ours();
       expect(settled(chains)).toEqual(settled(node.expected()));
       expect(jumps).toEqual({ FORWARD: { count: 1, inPlace: true }, OUTPUT: { count: 1, inPlace: true } });
-      rmSync(node.runtimeDir, { recursive: true });
     }),
     { numRuns: 40 },
   );

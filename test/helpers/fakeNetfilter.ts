@@ -20,6 +20,9 @@ export interface Ending {
   readonly stderr?: string;
 }
 
+/** `undefined`: has nothing to say to this run. A promise of `undefined`: the run goes on once it is resolved. */
+type Answer = (run: Run) => Ending | Promise<undefined> | undefined;
+
 const PROGRAMS = [
   'iptables-nft',
   'iptables-nft-restore',
@@ -43,7 +46,7 @@ export class FakeNetfilter {
   readonly #directory = mkdtempSync(join(tmpdir(), 'fake-netfilter-'));
   readonly #path = process.env['PATH'];
   readonly #server: Server;
-  readonly #failures: ((run: Run) => Ending | undefined)[] = [];
+  readonly #answers: Answer[] = [];
 
   private constructor() {
     const hasSet = (name: string) => this.sets.sets.has(name);
@@ -72,9 +75,17 @@ export class FakeNetfilter {
     rmSync(this.#directory, { recursive: true });
   }
 
-  /** Makes the next run that `ending` has an answer for end that way; nothing is changed by it. */
-  failNext(ending: (run: Run) => Ending | undefined): void {
-    this.#failures.push(ending);
+  /** Makes the next run that `answer` has an answer for end that way; nothing is changed by it. */
+  failNext(answer: (run: Run) => Ending | undefined): void {
+    this.#answers.push(answer);
+  }
+
+  /** Keeps the next run that `isMeant` waiting; returns how to let it go. */
+  hold(isMeant: (run: Run) => boolean): () => void {
+    let release = (): void => {};
+    const released = new Promise<undefined>((resolve) => (release = () => resolve(undefined)));
+    this.#answers.push((run) => (isMeant(run) ? released : undefined));
+    return release;
   }
 
   /** Returns the input of every transaction so far that changed something in the tables of a family. */
@@ -93,8 +104,8 @@ export class FakeNetfilter {
       const [program = '', count = '', ...words] = text.slice(0, -2).split('\0');
       const run = { program, args: words.slice(0, Number(count)), input: words.slice(Number(count)).join('\0') };
       this.runs.push(run);
-      const { exitCode, stdout = '', stderr = '' } = this.#end(run);
       const number = this.runs.length;
+      const { exitCode, stdout = '', stderr = '' } = await this.#end(run);
       writeFileSync(join(this.#directory, `${number}.out`), stdout);
       writeFileSync(join(this.#directory, `${number}.err`), stderr);
       socket.end(`${number} ${exitCode}\n`);
@@ -102,13 +113,17 @@ export class FakeNetfilter {
     }
   }
 
-  #end(run: Run): Ending {
-    for (const [index, failure] of this.#failures.entries()) {
-      const ending = failure(run);
+  async #end(run: Run): Promise<Ending> {
+    for (const [index, answer] of this.#answers.entries()) {
+      const ending = answer(run);
       if (ending === undefined) continue;
-      this.#failures.splice(index, 1);
-      return ending;
+      this.#answers.splice(index, 1);
+      return (await ending) ?? this.#perform(run);
     }
+    return this.#perform(run);
+  }
+
+  #perform(run: Run): Ending {
     const family = run.program.startsWith('ip6') ? 'ipv6' : 'ipv4';
     if (run.program === 'ipset') return ipset(this.sets, run);
     if (run.program === 'conntrack')
