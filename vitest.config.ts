@@ -7,9 +7,9 @@ import { defineConfig } from 'vitest/config';
 const impossible = whyNoRealTests();
 if (impossible !== undefined) process.stderr.write(`Tests in test/kernel and test/plugin are skipped: ${impossible}\n`);
 
-// One file at a time, after everything else: they look at when packets pass.
+// After everything else, and two files at a time: much of their time they wait for packets.
 const real = {
-  fileParallelism: false,
+  maxWorkers: 2,
   testTimeout: 120_000,
   hookTimeout: 120_000,
   ...(impossible === undefined ? { globalSetup: ['test/buildFirst.ts'] } : { testNamePattern: /^(?!)/ }),

@@ -63,7 +63,7 @@ const MORE_DAMAGES: readonly Damage[] = [
   { name: 'our jump is there twice', script: '$t -A FORWARD -j KUBE-NWPLCY-CHAIN', opens: false },
   { name: 'OUTPUT is flushed', script: '$t -F OUTPUT', opens: false },
   { name: 'a rule is put into a chain of ours', script: '$t -I NWPLCY-REJECT -j RETURN', opens: true },
-  { name: 'a rule of a chain of ours is replaced', script: '$t -R NWPLCY-REJECT 3 -j RETURN', opens: true },
+  { name: 'a rule of a chain of ours is replaced', script: '$t -R NWPLCY-REJECT 2 -j RETURN', opens: true },
   { name: 'our sets are flushed', script: 'ipset flush', opens: false },
   {
     name: 'a set loses a member that excepts',
