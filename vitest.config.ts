@@ -10,6 +10,8 @@ if (impossible !== undefined) process.stderr.write(`Tests in test/kernel and tes
 // After everything else, and two files at a time: much of their time they wait for packets.
 const real = {
   maxWorkers: 2,
+  // Packets are lost and answers late where a machine is overloaded; what is wrong is wrong twice.
+  retry: 1,
   testTimeout: 120_000,
   hookTimeout: 120_000,
   ...(impossible === undefined ? { globalSetup: ['test/buildFirst.ts'] } : { testNamePattern: /^(?!)/ }),

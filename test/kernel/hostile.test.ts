@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, renameSync, rmSync, truncateSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -390,8 +390,9 @@ describe('with everything in place', () => {
 });
 
 function makePipe(path: string): void {
-  rmSync(path);
-  execFileSync('mkfifo', [path]);
+  // In one step: a manifest that is gone for a moment takes its objects with it.
+  execFileSync('mkfifo', [`${path}.aside`]);
+  renameSync(`${path}.aside`, path);
 }
 
 function aliasBomb(): string {

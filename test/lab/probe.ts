@@ -1,3 +1,4 @@
+import { writeFileSync } from 'node:fs';
 import { spawn, type ChildProcessByStdio } from 'node:child_process';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -25,7 +26,10 @@ export type { Arrival, Attempt, DialResult, StreamState, Target } from './probe/
 export async function buildProbe(directory: string): Promise<string> {
   const outfile = join(directory, 'probe.mjs');
   const entry = join(import.meta.dirname, 'probe/main.ts');
-  await build({ entryPoints: [entry], outfile, bundle: true, platform: 'node', format: 'esm', logLevel: 'error' });
+  const options = { bundle: true, platform: 'node', format: 'esm', logLevel: 'error' } as const;
+  const { outputFiles } = await build({ ...options, entryPoints: [entry], write: false });
+  // Not by esbuild, which is a process of its own: it would write into a lab that a Ctrl-C has just removed.
+  writeFileSync(outfile, outputFiles[0]?.contents ?? '');
   return outfile;
 }
 
