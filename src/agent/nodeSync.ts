@@ -4,7 +4,7 @@ import type { Cluster } from '../kube/cluster.ts';
 import { objectKey } from '../kube/pod.ts';
 import { compile } from '../policy/compile.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../rules/mark.ts';
-import type { PodJudgements } from '../rules/podChains.ts';
+import { QUARANTINE, type PodJudgements } from '../rules/podChains.ts';
 import { podChainNames } from '../rules/podRestore.ts';
 import { wantedPolicy, type WantedPolicy } from '../rules/wanted.ts';
 import type { AttachedPod } from '../rules/wantedChains.ts';
@@ -205,8 +205,6 @@ export class NodeSync {
     }
   }
 }
-
-const QUARANTINE: PodJudgements = { ingress: { kind: 'quarantine' }, egress: { kind: 'quarantine' } };
 
 /** A pod that the source does not show, or shows with another identity, is refused everything until it does. */
 function judgementsOf(record: RecordedAttachment, { view, policy }: Pick<Answer, 'view' | 'policy'>): PodJudgements {

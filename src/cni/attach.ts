@@ -14,7 +14,7 @@ import { claimGeneration } from '../rendezvous/generation.ts';
 import { readHeartbeat, type Heartbeat } from '../rendezvous/heartbeat.ts';
 import { isMissing, makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { generationMark } from '../rules/mark.ts';
-import type { PodJudgement, PodJudgements } from '../rules/podChains.ts';
+import { QUARANTINE, type PodJudgements } from '../rules/podChains.ts';
 import { awaitAcknowledgement, awaitExpected, expectedJudgements, type Patience } from './agentWait.ts';
 import type { Context } from './context.ts';
 import { CniError } from './errors.ts';
@@ -123,8 +123,7 @@ function hookingOf(
 
 /** Returns how a pod is judged that no agent has told of. */
 function unknownPod({ config }: Context): PodJudgements {
-  const judgement: PodJudgement = { kind: config.whenAgentDown === 'deny' ? 'quarantine' : 'open' };
-  return { ingress: judgement, egress: judgement };
+  return config.whenAgentDown === 'deny' ? QUARANTINE : { ingress: { kind: 'open' }, egress: { kind: 'open' } };
 }
 
 /** Link-local addresses must not be a way around a pod's policies. */

@@ -28,6 +28,9 @@ export interface PodJudgements {
   readonly egress: PodJudgement;
 }
 
+/** How a pod is judged that nobody knows. */
+export const QUARANTINE: PodJudgements = { ingress: { kind: 'quarantine' }, egress: { kind: 'quarantine' } };
+
 /**
  * Returns the pod's own chains for one family.
  *

@@ -1,7 +1,7 @@
 import { familyOf, type IpFamily } from '../net/family.ts';
 import type { WantedChains } from './chainPlan.ts';
 import { EGRESS_CHAIN, INGRESS_CHAIN } from './names.ts';
-import { podChains, podHookRules, type PodHooks, type PodJudgements } from './podChains.ts';
+import { podChains, podHookRules, QUARANTINE, type PodHooks, type PodJudgements } from './podChains.ts';
 import { podChainNames } from './podRestore.ts';
 import type { WantedPolicy } from './wanted.ts';
 
@@ -10,8 +10,6 @@ export interface AttachedPod {
   readonly hooks: PodHooks;
   readonly judgements: PodJudgements | undefined;
 }
-
-const QUARANTINE: PodJudgements = { ingress: { kind: 'quarantine' }, egress: { kind: 'quarantine' } };
 
 /** Returns what one family's filter table should hold for these attachments under this policy. */
 export function wantedChains(
