@@ -1,6 +1,6 @@
 import type { SourceProblem } from '../source/source.ts';
 
-/** What the command line can ask of the agent: one line of JSON, answered by one line. */
+/** What the command line can ask of the agent: JSON, sent whole and answered whole: each side closes when it has said it. */
 export type AgentRequest = { readonly ask: 'status' } | { readonly ask: 'sync' };
 
 export type AgentReply =

@@ -1,6 +1,6 @@
-import { readdirSync, rmSync } from 'node:fs';
+import { rmSync } from 'node:fs';
 import type { PodJudgements, PodHooks } from '../rules/podChains.ts';
-import { isMissing, readFileIfAny, readJsonIfAny, writeFileWhole } from './runtimeDir.ts';
+import { listNames, readFileIfAny, readJsonIfAny, writeFileWhole } from './runtimeDir.ts';
 
 /** A pod's interface on this node. The record is the truth about local pods: the API may still show an address of before a restart. */
 export interface Attachment extends PodHooks {
@@ -113,13 +113,4 @@ function parseJudgements(value: unknown): PodJudgements | undefined {
   return judgements?.ingress === undefined || judgements.egress === undefined
     ? undefined
     : (judgements as PodJudgements);
-}
-
-function listNames(directory: string): readonly string[] {
-  try {
-    return readdirSync(directory).filter((name) => !name.startsWith('.'));
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
 }

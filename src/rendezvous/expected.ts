@@ -1,6 +1,6 @@
-import { mkdirSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmSync } from 'node:fs';
 import type { PodJudgements } from '../rules/podChains.ts';
-import { isMissing, readJsonIfAny, writeFileWhole } from './runtimeDir.ts';
+import { listNames, readJsonIfAny, writeFileWhole } from './runtimeDir.ts';
 
 /** What the agent expects of a pod of this node: who it is and where it is judged. The profiles named are in the kernel already. */
 export interface ExpectedPod {
@@ -35,16 +35,7 @@ export function removeExpected(
 
 /** Returns the keys `namespace/name` of all pods that are expected. */
 export function listExpected(runtimeDir: string): readonly string[] {
-  return listDirectory(`${runtimeDir}/expected`).flatMap((namespace) =>
-    listDirectory(`${runtimeDir}/expected/${namespace}`).map((name) => `${namespace}/${name}`),
+  return listNames(`${runtimeDir}/expected`).flatMap((namespace) =>
+    listNames(`${runtimeDir}/expected/${namespace}`).map((name) => `${namespace}/${name}`),
   );
-}
-
-function listDirectory(path: string): readonly string[] {
-  try {
-    return readdirSync(path).filter((name) => !name.startsWith('.'));
-  } catch (error) {
-    if (isMissing(error)) return [];
-    throw error;
-  }
 }

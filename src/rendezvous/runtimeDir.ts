@@ -1,4 +1,4 @@
-import { existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 
 /** Where the files are that plugin and agent meet in. It should be on a tmpfs: what it tells dies with the kernel's rules at a reboot. */
 export const DEFAULT_RUNTIME_DIR = '/run/kube-nwplcy';
@@ -52,6 +52,16 @@ export function readJsonIfAny(path: string): unknown {
     return JSON.parse(text);
   } catch {
     return undefined;
+  }
+}
+
+/** Returns the names in a directory, none when there is no such directory. What a writer has put aside is left out. Throws any other error. */
+export function listNames(directory: string): readonly string[] {
+  try {
+    return readdirSync(directory).filter((name) => !name.startsWith('.'));
+  } catch (error) {
+    if (isMissing(error)) return [];
+    throw error;
   }
 }
 
