@@ -1,5 +1,4 @@
-import { spawnSync } from '../dataplane/spawnSync.ts';
-import { findTool, toolEnvironment } from '../dataplane/tools.ts';
+import { runTool } from '../dataplane/runTool.ts';
 import {
   readAttachment,
   readAttachments,
@@ -12,8 +11,6 @@ import type { Context } from './context.ts';
 import { NodeLinks } from './nodeLinks.ts';
 import { knownTables } from './tables.ts';
 import { unhook } from './unhook.ts';
-
-const IP_LIMIT_MS = 5000;
 
 /**
  * Takes a pod out: its interface down, its record away, then its rules. Nothing there is success. Throws a CniError, a CommandError or the file
@@ -43,11 +40,8 @@ function takeDown({ config, env, log }: Context, record: Attachment): void {
   const links = new NodeLinks();
   if (hostInterface === undefined || !links.has(hostInterface)) return;
   if (isSharedByNow(config.runtimeDir, record) || links.setDown(hostInterface)) return;
-  const ip = findTool('ip', env);
-  const options = { input: '', env: toolEnvironment(env), timeoutMs: IP_LIMIT_MS };
-  const result = ip === undefined ? undefined : spawnSync(ip, ['link', 'set', 'dev', hostInterface, 'down'], options);
-  if (result?.status === 0) return;
-  const reason = result?.stderr ?? '"ip" is not installed';
+  const reason = runTool('ip', ['link', 'set', 'dev', hostInterface, 'down'], env);
+  if (reason === undefined) return;
   log('warn', "Cannot take the pod's interface down", { hostInterface, reason });
 }
 

@@ -1,9 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { familyOf } from '../net/family.ts';
-import { spawnSync } from './spawnSync.ts';
-import { findTool, toolEnvironment, type Environment } from './tools.ts';
-
-const COMMAND_LIMIT_MS = 5000;
+import { runTool } from './runTool.ts';
+import type { Environment } from './tools.ts';
 
 /**
  * Drops the packets that wait on this node for the address to be resolved. They came before the pod's hooks did, and the queue lies behind FORWARD:
@@ -11,15 +9,8 @@ const COMMAND_LIMIT_MS = 5000;
  */
 export function dropWaitingPackets(address: string, env: Environment): string | undefined {
   if (!mayWait(address)) return undefined;
-  const file = findTool('ip', env);
-  if (file === undefined) return '"ip" is not installed';
   const family = familyOf(address) === 'ipv4' ? '-4' : '-6';
-  const { status, stderr } = spawnSync(file, [family, 'neighbour', 'flush', 'to', address], {
-    input: '',
-    env: toolEnvironment(env),
-    timeoutMs: COMMAND_LIMIT_MS,
-  });
-  return status === 0 ? undefined : stderr.trim();
+  return runTool('ip', [family, 'neighbour', 'flush', 'to', address], env);
 }
 
 /** Of IPv4 a file tells whether the address is still asked for (flags 0x0); of IPv6 only netlink does. */
