@@ -1,13 +1,13 @@
 import type { Attachment } from '../rendezvous/attachment.ts';
 import { parseCniArgs, type PodIdentity } from './args.ts';
 import { attach } from './attach.ts';
-import { bridgeFilterProblem } from './bridgeFilter.ts';
+import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import type { Context } from './context.ts';
 import type { AttachmentCall } from './env.ts';
 import { CniError } from './errors.ts';
 import { findHostInterface } from './hostInterface.ts';
 import type { Input } from './input.ts';
-import { NodeLinks } from './nodeLinks.ts';
+import { NodeLinks } from '../dataplane/nodeLinks.ts';
 import { decodePrevResult, prevResultText } from './prevResult.ts';
 
 /** Hooks the pod in and returns the result: what the plugins before returned. Throws a CniError, a CommandError or the file system's error. */

@@ -12,7 +12,8 @@ import {
 } from '../rendezvous/attachment.ts';
 import { claimGeneration } from '../rendezvous/generation.ts';
 import { readHeartbeat, type Heartbeat } from '../rendezvous/heartbeat.ts';
-import { isMissing, makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
+import { isMissing } from '../files/readIfAny.ts';
+import { makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { generationMark } from '../rules/mark.ts';
 import { QUARANTINE, type PodJudgements } from '../rules/podChains.ts';
 import { awaitAcknowledgement, awaitExpected, expectedJudgements, type Patience } from './agentWait.ts';

@@ -8,7 +8,7 @@ import {
   type AttachmentId,
 } from '../rendezvous/attachment.ts';
 import type { Context } from './context.ts';
-import { NodeLinks } from './nodeLinks.ts';
+import { NodeLinks } from '../dataplane/nodeLinks.ts';
 import { knownTables } from './tables.ts';
 import { unhook } from './unhook.ts';
 

@@ -1,4 +1,4 @@
-import type { NodeLinks } from './nodeLinks.ts';
+import type { NodeLinks } from '../dataplane/nodeLinks.ts';
 import type { PrevResult } from './prevResult.ts';
 
 /** The pod's interface on the node's side, and how its packets come in. */

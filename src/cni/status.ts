@@ -1,7 +1,7 @@
 import { BACKENDS } from '../dataplane/backend.ts';
 import { findTable } from '../dataplane/iptablesSync.ts';
 import { readHeartbeat } from '../rendezvous/heartbeat.ts';
-import { bridgeFilterProblem } from './bridgeFilter.ts';
+import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import type { Context } from './context.ts';
 import { CniError } from './errors.ts';
 import { agreedBackend } from './tables.ts';

@@ -1,6 +1,7 @@
 import { rmSync } from 'node:fs';
 import type { PodJudgements, PodHooks } from '../rules/podChains.ts';
-import { listNames, readFileIfAny, readJsonIfAny, writeFileWhole } from './runtimeDir.ts';
+import { listNames, readFileIfAny, readJsonIfAny } from '../files/readIfAny.ts';
+import { writeFileWhole } from '../files/writeWhole.ts';
 
 /** A pod's interface on this node. The record is the truth about local pods: the API may still show an address of before a restart. */
 export interface Attachment extends PodHooks {

@@ -1,4 +1,5 @@
-import { readFileIfAny, writeFileWhole } from './runtimeDir.ts';
+import { readFileIfAny } from '../files/readIfAny.ts';
+import { writeFileWhole } from '../files/writeWhole.ts';
 
 /** Returns the name of the backend that was chosen on this node since its start, or `undefined`. */
 export function readBackendChoice(runtimeDir: string): string | undefined {

@@ -1,6 +1,7 @@
 import { mkdirSync, rmSync } from 'node:fs';
 import type { PodJudgements } from '../rules/podChains.ts';
-import { listNames, readJsonIfAny, writeFileWhole } from './runtimeDir.ts';
+import { listNames, readJsonIfAny } from '../files/readIfAny.ts';
+import { writeFileWhole } from '../files/writeWhole.ts';
 
 /** What the agent expects of a pod of this node: who it is and where it is judged. The profiles named are in the kernel already. */
 export interface ExpectedPod {

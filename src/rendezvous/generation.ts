@@ -1,5 +1,6 @@
 import { mkdtempSync, readdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
-import { isMissing, makeRuntimeDir } from './runtimeDir.ts';
+import { isMissing } from '../files/readIfAny.ts';
+import { makeRuntimeDir } from './runtimeDir.ts';
 
 // A claim that fails was won by somebody else, so that all together get on; nobody loses that often.
 const MOST_ATTEMPTS = 10_000;

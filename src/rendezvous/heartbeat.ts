@@ -1,5 +1,6 @@
 import { rmSync, statSync } from 'node:fs';
-import { isMissing, readJsonIfAny, writeFileWhole } from './runtimeDir.ts';
+import { isMissing, readJsonIfAny } from '../files/readIfAny.ts';
+import { writeFileWhole } from '../files/writeWhole.ts';
 
 /** How often a live agent renews its heartbeat, and how old it may be before the agent counts as away, in milliseconds. */
 export const HEARTBEAT_PERIOD_MS = 1000;

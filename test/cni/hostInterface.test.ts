@@ -2,9 +2,9 @@ import { mkdirSync, mkdtempSync, readFileSync, rmSync, symlinkSync, writeFileSyn
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { bridgeFilterProblem } from '../../src/cni/bridgeFilter.ts';
+import { bridgeFilterProblem } from '../../src/dataplane/bridgeFilter.ts';
 import { findHostInterface } from '../../src/cni/hostInterface.ts';
-import { NodeLinks } from '../../src/cni/nodeLinks.ts';
+import { NodeLinks } from '../../src/dataplane/nodeLinks.ts';
 
 let root: string;
 

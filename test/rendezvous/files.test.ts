@@ -20,7 +20,9 @@ import {
   type ExpectedPod,
 } from '../../src/rendezvous/expected.ts';
 import { beat, endHeartbeat, readHeartbeat } from '../../src/rendezvous/heartbeat.ts';
-import { makeRuntimeDir, readFileIfAny, readJsonIfAny, writeFileWhole } from '../../src/rendezvous/runtimeDir.ts';
+import { readFileIfAny, readJsonIfAny } from '../../src/files/readIfAny.ts';
+import { writeFileWhole } from '../../src/files/writeWhole.ts';
+import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
 
 let dir: string;
 beforeEach(() => {

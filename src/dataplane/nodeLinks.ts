@@ -1,5 +1,5 @@
 import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { readFileIfAny } from '../rendezvous/runtimeDir.ts';
+import { readFileIfAny } from '../files/readIfAny.ts';
 
 /** The interfaces of the network namespace that this process runs in. */
 export class NodeLinks {

@@ -1,5 +1,5 @@
 import { familyOf, type IpFamily } from '../net/family.ts';
-import { readFileIfAny } from '../rendezvous/runtimeDir.ts';
+import { readFileIfAny } from '../files/readIfAny.ts';
 
 const SYSCTLS = {
   ipv4: 'net.bridge.bridge-nf-call-iptables',
