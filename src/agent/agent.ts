@@ -139,7 +139,7 @@ export class Agent {
       backend: { name: backend, reason: backendReason, families: tables.map(({ family }) => family) },
       policies: cluster.policies.size,
       ...this.#sync.report(),
-      failure: this.#failure,
+      failure: this.#failure ?? this.#sync.unfiltered(),
     };
   }
 }

@@ -1,5 +1,5 @@
 import type { Cluster } from '../kube/cluster.ts';
-import { objectKey, type Pod } from '../kube/pod.ts';
+import { isFinished, objectKey, type Pod } from '../kube/pod.ts';
 import { idOf, type Attachment } from '../rendezvous/attachment.ts';
 
 /** The cluster as this node knows it, and whose each attachment is. */
@@ -8,6 +8,8 @@ export interface LocalView {
   readonly cluster: Cluster;
   /** The key of each attachment's pod, by the attachment's id; one that is missing belongs to a pod that the source does not show. */
   readonly podOf: ReadonlyMap<string, string>;
+  /** The node's pods that run with addresses which no record tells: they were there before the plugin was. */
+  readonly unrecorded: readonly Pod[];
 }
 
 export interface LocalFacts {
@@ -42,7 +44,17 @@ export function localView(cluster: Cluster, { nodeName, attachments, detached }:
     const own = addressesOf(key, pod);
     pods.set(key, own === pod.addresses ? pod : { ...pod, addresses: own });
   }
-  return { cluster: { ...cluster, pods }, podOf };
+  const isUnrecorded = (key: string, pod: Pod) =>
+    pod.nodeName === nodeName &&
+    !pod.hostNetwork &&
+    !isFinished(pod) &&
+    pod.addresses.length > 0 &&
+    !addresses.has(key);
+  return {
+    cluster: { ...cluster, pods },
+    podOf,
+    unrecorded: [...pods].filter(([key, pod]) => isUnrecorded(key, pod)).map(([, pod]) => pod),
+  };
 }
 
 /** Returns the list itself when nothing is taken from it. */

@@ -71,6 +71,7 @@ function metricsOf(status: () => AgentStatus): Registry {
   );
   gauge('policies', 'NetworkPolicies in the source', ({ policies }) => policies);
   gauge('pods_attached', 'Pods of this node that are hooked in', ({ pods }) => pods.attached);
+  gauge('pods_adopted', 'Pods of this node that were there before the plugin was', ({ pods }) => pods.adopted);
   gauge('pods_isolated', 'Pods of this node that a policy isolates', ({ pods }) => pods.isolated);
   gauge(
     'pods_quarantined',

@@ -10,6 +10,7 @@ import { wantedPolicy, type WantedPolicy } from '../rules/wanted.ts';
 import type { AttachedPod } from '../rules/wantedChains.ts';
 import type { Source } from '../source/source.ts';
 import type { Backend } from '../dataplane/backend.ts';
+import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import { deleteFlowsFrom } from '../dataplane/conntrack.ts';
 import type { Iptables } from '../dataplane/iptables.ts';
 import { Kernel } from '../dataplane/kernel.ts';
@@ -22,6 +23,7 @@ import {
 } from '../rendezvous/attachment.ts';
 import type { AgentStatus } from '../rendezvous/agentSocket.ts';
 import { claimGeneration, currentGeneration } from '../rendezvous/generation.ts';
+import { AdoptedPods, isAdopted, type AdoptedPod } from './adoptedPods.ts';
 import { Attachments } from './attachments.ts';
 import { ExpectedPods } from './expectedPods.ts';
 import { localView, type LocalView } from './localPods.ts';
@@ -52,6 +54,7 @@ export class NodeSync {
   readonly #kernel: Kernel;
   readonly #attachments = new Attachments();
   readonly #expected: ExpectedPods;
+  readonly #adopted: AdoptedPods;
   #answer: Answer | undefined;
   /** The one that the kernel holds. */
   #appliedAnswer: Answer | undefined;
@@ -68,6 +71,7 @@ export class NodeSync {
     this.#options = options;
     this.#kernel = new Kernel(options.tables);
     this.#expected = new ExpectedPods(options.runtimeDir);
+    this.#adopted = new AdoptedPods(options.log);
   }
 
   /**
@@ -89,7 +93,9 @@ export class NodeSync {
 
     const before = this.#appliedAnswer;
     const answer = this.#answerFor(this.#options.source.state().cluster);
-    const applied = await this.#apply(answer);
+    this.#tellSource(answer);
+    const adopted = await this.#adopted.update(answer.view.unrecorded, { look: look === 'thorough' });
+    const applied = await this.#apply(answer, adopted);
     this.#appliedAnswer = answer;
     await freed;
     this.#expected.update(answer.view.cluster, answer.policy);
@@ -97,6 +103,13 @@ export class NodeSync {
     if (applied.closed) void this.#flows.run();
     if (applied.changed)
       this.#tell({ started, drift: before === answer && appeared.length + hooked.length + goneChains.size === 0 });
+  }
+
+  /** Returns why the rules do not reach the packets of some pods, or `undefined`. ADD asks the same of the pods that it hooks in. */
+  unfiltered(): string | undefined {
+    const bridged = this.#pods.filter(({ hooks }) => hooks.bridged).flatMap(({ hooks }) => hooks.addresses);
+    const problem = bridgeFilterProblem(bridged);
+    return problem === undefined ? undefined : `Cannot protect pods on a bridge: ${problem}`;
   }
 
   /** Returns this part of the status. */
@@ -110,6 +123,7 @@ export class NodeSync {
       generation: currentGeneration(this.#options.runtimeDir) ?? 0,
       pods: {
         attached: this.#pods.length,
+        adopted: this.#pods.filter(({ hooks }) => isAdopted(hooks)).length,
         isolated: has('profile').length,
         quarantined: has('quarantine').map(({ hooks }) => objectKey(hooks)),
       },
@@ -117,6 +131,16 @@ export class NodeSync {
       lastSync: this.#lastSync,
       repairs: this.#repairs,
     };
+  }
+
+  #tellSource({ view }: Answer): void {
+    const { source } = this.#options;
+    const records = this.#attachments.all();
+    for (const record of records) if (!view.podOf.has(idOf(record))) source.lookFor?.(record);
+    const pods = records.flatMap((record) => view.cluster.pods.get(view.podOf.get(idOf(record)) ?? '') ?? []);
+    source.shareAddresses?.(
+      new Map(pods.flatMap(({ uid, addresses }) => (uid === undefined ? [] : [[uid, addresses]]))),
+    );
   }
 
   #answerFor(objects: Cluster): Answer {
@@ -134,12 +158,20 @@ export class NodeSync {
     return (this.#answer = { objects, attached, view, policy });
   }
 
-  async #apply({ view, policy }: Answer): Promise<{ readonly changed: boolean; readonly closed: boolean }> {
+  async #apply(
+    { view, policy }: Answer,
+    adopted: readonly AdoptedPod[],
+  ): Promise<{ readonly changed: boolean; readonly closed: boolean }> {
     const now = Date.now();
-    this.#pods = this.#settledRecords().map((record) => ({
-      hooks: record,
-      judgements: this.#attachments.isUnderWay(record, now) ? undefined : judgementsOf(record, { view, policy }),
-    }));
+    const judge = (key: string | undefined) => policy.judgements.get(key ?? '') ?? QUARANTINE;
+    this.#pods = [
+      ...this.#settledRecords().map((record) => ({
+        hooks: record,
+        // A pod that the source does not show, or shows with another identity, is refused everything until it does.
+        judgements: this.#attachments.isUnderWay(record, now) ? undefined : judge(view.podOf.get(idOf(record))),
+      })),
+      ...adopted.map(({ pod, hooks }) => ({ hooks, judgements: judge(objectKey(pod)) })),
+    ];
     return this.#kernel.apply({
       policy,
       pods: this.#pods,
@@ -204,9 +236,4 @@ export class NodeSync {
       this.#options.log.info({ milliseconds, ...this.#kernel.size() }, 'Brought the kernel up to date');
     }
   }
-}
-
-/** A pod that the source does not show, or shows with another identity, is refused everything until it does. */
-function judgementsOf(record: RecordedAttachment, { view, policy }: Pick<Answer, 'view' | 'policy'>): PodJudgements {
-  return policy.judgements.get(view.podOf.get(idOf(record)) ?? '') ?? QUARANTINE;
 }

@@ -39,6 +39,7 @@ export function statusText(status: AgentStatus): string {
     ['backend', `${backend.name} (${backend.reason}), ${backend.families.join(' and ')}`],
     ['policies', `${status.policies}`],
     ['pods', `${pods.attached} attached, ${pods.isolated} isolated, ${pods.quarantined.length} quarantined`],
+    ...(pods.adopted === 0 ? [] : [['', `${pods.adopted} of them were there before the plugin was`] as const]),
     ...pods.quarantined.map((pod) => ['', `${pod} is refused everything: the source does not show it`] as const),
     [
       'kernel',

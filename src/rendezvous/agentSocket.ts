@@ -16,7 +16,13 @@ export interface AgentStatus {
   readonly source: { readonly from: string; readonly inSync: boolean; readonly problems: readonly SourceProblem[] };
   readonly backend: { readonly name: string; readonly reason: string; readonly families: readonly string[] };
   readonly generation: number;
-  readonly pods: { readonly attached: number; readonly isolated: number; readonly quarantined: readonly string[] };
+  readonly pods: {
+    /** Hooked in, `adopted` of them without the plugin: they were there before it was. */
+    readonly attached: number;
+    readonly adopted: number;
+    readonly isolated: number;
+    readonly quarantined: readonly string[];
+  };
   readonly policies: number;
   readonly kernel: { readonly sets: number; readonly chains: number };
   readonly lastSync: { readonly at: string; readonly milliseconds: number } | undefined;

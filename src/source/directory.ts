@@ -40,6 +40,7 @@ class DirectorySource implements Source {
     inSync: false,
     cluster: { namespaces: new Map(), pods: new Map(), policies: new Map() },
     problems: [],
+    away: undefined,
   };
   #onChange: () => void = () => {};
 
@@ -151,7 +152,7 @@ class DirectorySource implements Source {
     const previous = this.#state;
     if (cluster === previous.cluster && inSync === previous.inSync && isDeepStrictEqual(problems, previous.problems))
       return;
-    this.#state = { inSync, cluster, problems };
+    this.#state = { inSync, cluster, problems, away: undefined };
     this.#onChange();
   }
 }

@@ -15,6 +15,8 @@ export interface SourceState {
   readonly inSync: boolean;
   readonly cluster: Cluster;
   readonly problems: readonly SourceProblem[];
+  /** Why nothing new can be learned, and since when (ISO 8601); `undefined` while all is well. What was listed last stays in force. */
+  readonly away: { readonly since: string; readonly reason: string } | undefined;
 }
 
 /** Where objects come from. */
@@ -24,5 +26,12 @@ export interface Source {
   start(onChange: () => void): Promise<void>;
   /** Resolves once `state()` holds everything that the source held when this was called. */
   refresh(): Promise<void>;
+  /** Looks at once for a pod that the plugin asks about and `state()` does not show: the watch may be late. Absent where that means nothing. */
+  lookFor?(pod: { readonly namespace: string; readonly name: string }): void;
+  /**
+   * Tells the other nodes which addresses this node's pods have, by the pods' uid, before the API server does. Takes all of them each time and
+   * returns at once. Absent where there is nobody to tell.
+   */
+  shareAddresses?(addresses: ReadonlyMap<string, readonly string[]>): void;
   stop(): Promise<void>;
 }

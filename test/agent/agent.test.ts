@@ -28,7 +28,7 @@ const agents: Agent[] = [];
 beforeEach(async () => {
   fake = await FakeNetfilter.start();
   runtimeDir = mkdtempSync(join(tmpdir(), 'agent-'));
-  state = { inSync: true, cluster: clusterOf(WORLD), problems: [] };
+  state = { inSync: true, cluster: clusterOf(WORLD), problems: [], away: undefined };
   changed = () => {};
   refreshed = async () => {};
 });
@@ -67,7 +67,7 @@ const soon = (check: () => void) => vi.waitFor(check, { timeout: 4000, interval:
 
 describe('before the source has listed everything once', () => {
   beforeEach(() => {
-    state = { inSync: false, cluster: clusterOf([]), problems: [] };
+    state = { inSync: false, cluster: clusterOf([]), problems: [], away: undefined };
   });
 
   test('nothing is read or written, no pod is told of and the agent counts as away', async () => {
@@ -85,7 +85,7 @@ describe('before the source has listed everything once', () => {
     const reply = ask('sync').then((answer) => ((isSynced = true), answer));
     await ask('status');
     expect(isSynced).toBe(false);
-    state = { inSync: true, cluster: clusterOf(WORLD), problems: [] };
+    state = { inSync: true, cluster: clusterOf(WORLD), problems: [], away: undefined };
     changed();
     expect(await reply).toEqual({ kind: 'synced', problems: [] });
     expect(isWritten()).toBe(true);

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { localView, uidsOf } from '../../src/agent/localPods.ts';
 import type { Cluster } from '../../src/kube/cluster.ts';
-import type { Pod } from '../../src/kube/pod.ts';
+import { objectKey, type Pod } from '../../src/kube/pod.ts';
 import { idOf, type Attachment } from '../../src/rendezvous/attachment.ts';
 import { attachment } from '../helpers/attachments.ts';
 import { clusterOf, pod } from '../helpers/manifests.ts';
@@ -14,7 +14,11 @@ const WORLD = clusterOf([
 ]);
 
 function view(attachments: readonly Attachment[], { cluster = WORLD, detached = [] as readonly string[] } = {}) {
-  const { cluster: local, podOf } = localView(cluster, {
+  const {
+    cluster: local,
+    podOf,
+    unrecorded,
+  } = localView(cluster, {
     nodeName: 'node-1',
     attachments,
     detached: new Set(detached),
@@ -22,6 +26,7 @@ function view(attachments: readonly Attachment[], { cluster = WORLD, detached = 
   return {
     addresses: Object.fromEntries([...local.pods].map(([key, { addresses }]) => [key, addresses])),
     podOf,
+    unrecorded: unrecorded.map(objectKey),
     local,
   };
 }
@@ -137,4 +142,25 @@ test('a pod goes by its uid and, if it is static, by its hash', () => {
   const [web] = [...WORLD.pods.values()];
   const uids = (facts: Partial<Pod>) => (web === undefined ? undefined : uidsOf({ ...web, ...facts }));
   expect([uids({}), uids({ uid: 'u' }), uids({ uid: 'u', staticPodHash: 'h' })]).toEqual([[], ['u'], ['u', 'h']]);
+});
+
+describe('the pods that no record tells of', () => {
+  test('are those of this node that have an address of their own', () => {
+    expect(view([]).unrecorded).toEqual(['shop/web']);
+    expect(view([attachment('shop/web', { addresses: ['10.0.0.1'] })]).unrecorded).toEqual([]);
+  });
+
+  test.for<{ why: string; cluster: Cluster }>([
+    { why: 'it has ended', cluster: withPod('shop/web', { phase: 'Succeeded' }) },
+    { why: 'it has its node’s address', cluster: withPod('shop/web', { hostNetwork: true }) },
+    { why: 'it is on another node', cluster: withPod('shop/web', { nodeName: 'node-2' }) },
+  ])('leave a pod out when $why', ({ cluster }) => {
+    expect(view([], { cluster }).unrecorded).toEqual([]);
+  });
+
+  test('leave a detached pod out, and one all of whose addresses are another’s by record', () => {
+    expect(view([], { detached: ['shop/web'] }).unrecorded).toEqual([]);
+    const heir = attachment('shop/new', { addresses: ['10.0.0.1', 'fd00::1'] });
+    expect(view([heir]).unrecorded).toEqual([]);
+  });
 });

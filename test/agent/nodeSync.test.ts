@@ -41,7 +41,7 @@ let cluster = clusterOf([]);
 let sync: NodeSync;
 
 const source: Source = {
-  state: () => ({ inSync: true, cluster, problems: [] }),
+  state: () => ({ inSync: true, cluster, problems: [], away: undefined }),
   start: async () => {},
   refresh: async () => {},
   stop: async () => {},
@@ -140,7 +140,7 @@ describe('the first pass', () => {
     expect(
       FAMILIES.map((family) => [...fake.tables[family].chains].filter(([name]) => name !== 'KUBE-NWPLCY-CHAIN')),
     ).toEqual(before);
-    expect(sync.report().pods).toEqual({ attached: 2, isolated: 1, quarantined: [] });
+    expect(sync.report().pods).toEqual({ attached: 2, adopted: 0, isolated: 1, quarantined: [] });
   });
 });
 

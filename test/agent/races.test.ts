@@ -104,7 +104,7 @@ class Node {
       nodeName: 'node-1',
       runtimeDir: this.runtimeDir,
       source: {
-        state: () => ({ inSync: true, cluster: this.cluster, problems: [] }),
+        state: () => ({ inSync: true, cluster: this.cluster, problems: [], away: undefined }),
         start: async () => {},
         refresh: async () => {},
         stop: async () => {},

@@ -9,7 +9,7 @@ const whole: AgentStatus = {
   source: { from: 'dir:/m', inSync: true, problems: [] },
   backend: { name: 'iptables-nft', reason: 'no other is in use', families: ['ipv4', 'ipv6'] },
   generation: 12,
-  pods: { attached: 3, isolated: 2, quarantined: [] },
+  pods: { attached: 3, adopted: 0, isolated: 2, quarantined: [] },
   policies: 4,
   kernel: { sets: 6, chains: 11 },
   lastSync: { at: '2026-11-21T03:00:00.000Z', milliseconds: 17.5 },
@@ -38,7 +38,7 @@ test('what needs a person is named', () => {
       inSync: false,
       problems: [{ where: 'a.yaml', line: 3, message: 'spec.ports: Unknown field' }],
     },
-    pods: { attached: 1, isolated: 0, quarantined: ['shop/web'] },
+    pods: { attached: 2, adopted: 1, isolated: 0, quarantined: ['shop/web'] },
     lastSync: undefined,
     failure: 'Cannot run "ipset save": ENOENT',
   });
@@ -47,7 +47,8 @@ test('what needs a person is named', () => {
     source     dir:/m, not in sync: nothing is changed until everything was listed once
     backend    iptables-nft (no other is in use), ipv4 and ipv6
     policies   4
-    pods       1 attached, 0 isolated, 1 quarantined
+    pods       2 attached, 0 isolated, 1 quarantined
+               1 of them were there before the plugin was
                shop/web is refused everything: the source does not show it
     kernel     generation 12, 6 sets, 11 chains a family, 0 repairs
     last sync  never

@@ -48,6 +48,7 @@ export class LabNode implements Party {
   readonly #environment: NodeEnvironment;
   readonly #directory: string;
   readonly #attacher: PodAttacher;
+  readonly #plainAttacher: PodAttacher;
   #probe: Probe | undefined;
   #namespaces = 0;
 
@@ -61,6 +62,8 @@ export class LabNode implements Party {
     this.run = runner(held.enter, environment.variables);
     const cni = this.#cniOptions();
     this.cni = new CniRuntime({ ...cni, cacheDirectory: join(this.#directory, 'cni-cache') });
+    const plain = { ...cni, conflist: { ...cni.conflist, plugins: cni.conflist.plugins.slice(0, 1) } };
+    this.#plainAttacher = new CniRuntime({ ...plain, cacheDirectory: join(this.#directory, 'plain-cni-cache') });
     const { cnitool } = environment;
     const directory = join(this.#directory, 'cni-conf');
     this.#attacher = cnitool === undefined ? this.cni : cnitoolAttacher(cnitool, { ...cni, directory });
@@ -113,7 +116,7 @@ export class LabNode implements Party {
         ['nsenter', `--mount=/proc/${this.pid}/ns/mnt`, `--net=${this.inside(netns)}`, '--'],
         this.#environment.variables,
       ),
-      attacher: this.#attacher,
+      attacher: spec.plain === true ? this.#plainAttacher : this.#attacher,
       manifests: this.#environment.manifests,
       dispose: async () => {
         this.pods.delete(pod);

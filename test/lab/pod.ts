@@ -23,6 +23,8 @@ export interface PodSpec {
   readonly uid?: string;
   /** `false`: nothing answers until `listen`. A container runtime starts containers when ADD has returned, never before. */
   readonly listens?: boolean;
+  /** `true`: the plain plugins alone attach it, as before the product came to the node. */
+  readonly plain?: boolean;
   /** `false`: no Pod object is written, as if the API server said nothing of it. */
   readonly manifest?: boolean;
 }
