@@ -7,15 +7,14 @@ import type { PodNetworkMode } from '../lab/conflist.ts';
 import type { Manifest } from '../lab/manifests.ts';
 import type { LabNode } from '../lab/node.ts';
 import type { LabPod } from '../lab/pod.ts';
-import { monotonicMs, type OpenStream, type RunningHammer } from '../lab/probe.ts';
+import { monotonicMs, type OpenStream } from '../lab/probe.ts';
 import { output } from '../lab/run.ts';
 import { netfilterSnapshot } from '../lab/snapshot.ts';
 import { podManifest, policy, ProductCluster } from './cluster.ts';
 import { settledSnapshot, withoutGeneration } from './settled.ts';
 import { writeTools } from './tools.ts';
+import { ALLOWED_PORT, FORBIDDEN_PORT, openStreams, Traffic } from './traffic.ts';
 
-const ALLOWED_PORT = 80;
-const FORBIDDEN_PORT = 81;
 const PORTS = [ALLOWED_PORT, FORBIDDEN_PORT];
 
 /** The server takes these roles at one port, and may begin nothing itself. */
@@ -273,70 +272,6 @@ async function addPods(node: LabNode): Promise<[client: LabPod, server: LabPod]>
   ];
 }
 
-/** What a client sends a server all the time: flows that last and new ones, over what is allowed and what is not. */
-class Traffic {
-  readonly #server: LabPod;
-  readonly #allowed: readonly RunningHammer[];
-  readonly #forbidden: readonly RunningHammer[];
-  readonly #streams: readonly OpenStream[];
-
-  private constructor(
-    server: LabPod,
-    parts: {
-      readonly allowed: readonly RunningHammer[];
-      readonly forbidden: readonly RunningHammer[];
-      readonly streams: readonly OpenStream[];
-    },
-  ) {
-    this.#server = server;
-    this.#allowed = parts.allowed;
-    this.#forbidden = parts.forbidden;
-    this.#streams = parts.streams;
-  }
-
-  static async start(client: LabPod, server: LabPod): Promise<Traffic> {
-    const hammers = async (port: number) => {
-      const started = server.addresses.flatMap((address, family) => [
-        client.probe.hammer({ address, port, protocol: 'TCP' }, { intervalMs: 20 }),
-        client.probe.hammer(
-          { address, port, protocol: 'UDP' },
-          { intervalMs: 20, sourcePort: 4000 + port * 2 + family },
-        ),
-      ]);
-      return Promise.all(started);
-    };
-    await server.probe.forgetArrivals();
-    return new Traffic(server, {
-      allowed: await hammers(ALLOWED_PORT),
-      forbidden: await hammers(FORBIDDEN_PORT),
-      streams: await openStreams(client, server),
-    });
-  }
-
-  /** Ends it and returns what was lost of the allowed and what came in of the forbidden, a line each. */
-  async wrongs(): Promise<readonly string[]> {
-    // What was sent last may still be under way.
-    const last = monotonicMs();
-    await sleep(500);
-    const states = await Promise.all(this.#streams.map(async (stream) => stream.state()));
-    const ended = states.flatMap((state, index) =>
-      state.ended === undefined && state.lastReceivedAt >= last
-        ? []
-        : [`stream ${index} ended: ${state.ended?.how ?? 'stalled'}`],
-    );
-    const attempts = (await Promise.all(this.#allowed.map(async (hammer) => hammer.stop()))).flat();
-    const lost = attempts.filter(({ startedAt, outcome }) => startedAt < last && outcome !== 'open');
-    const tried = await Promise.all(this.#forbidden.map(async (hammer) => hammer.stop()));
-    const arrived = (await this.#server.probe.arrivals()).filter(({ port }) => port === FORBIDDEN_PORT);
-    return [
-      ...ended,
-      ...lost.map(({ outcome, error }) => `an allowed packet was lost: ${outcome} ${error ?? ''}`),
-      ...arrived.map(({ protocol, from }) => `forbidden ${protocol} came in from ${from}`),
-      ...([...tried, attempts].every(({ length }) => length > 25) ? [] : ['the hammers hardly tried']),
-    ];
-  }
-}
-
 type Moment = 'before' | 'after';
 
 /** Kills the agent at its writes. */
@@ -401,15 +336,6 @@ run "$@"
 status=$?
 [ "$point" = "after $number" ] && kill -9 $PPID
 exit $status`;
-}
-
-/** Opens a TCP and a UDP stream in which only the server has anything to say. */
-async function openStreams(from: LabPod, to: LabPod): Promise<readonly OpenStream[]> {
-  const target = { address: to.addresses[0] ?? '', port: ALLOWED_PORT };
-  return [
-    await from.probe.openStream({ ...target, protocol: 'TCP' }, { kind: 'download', intervalMs: 10 }),
-    await from.probe.openStream({ ...target, protocol: 'UDP' }, { kind: 'download', intervalMs: 10 }),
-  ];
 }
 
 async function endsOf(streams: readonly OpenStream[]): Promise<readonly (string | undefined)[]> {
