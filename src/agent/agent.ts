@@ -1,6 +1,7 @@
 import { watch } from 'node:fs';
 import type { Server } from 'node:net';
 import type { Logger } from 'pino';
+import type { Backend } from '../dataplane/backend.ts';
 import type { Source } from '../source/source.ts';
 import { agentSocketPath, type AgentReply, type AgentRequest, type AgentStatus } from '../rendezvous/agentSocket.ts';
 import { beat, endHeartbeat, HEARTBEAT_PERIOD_MS } from '../rendezvous/heartbeat.ts';
@@ -14,6 +15,7 @@ export interface AgentOptions extends NodeSyncOptions {
   readonly version: string;
   /** The source as the command line named it. */
   readonly sourceName: string;
+  readonly backend: Backend;
   readonly backendReason: string;
   /** Where metrics and health are served; nowhere if `undefined`. */
   readonly metricsAddress: ListenAddress | undefined;

@@ -73,8 +73,9 @@ export class Attachments {
     return new Set(changed.flatMap(podChainNames));
   }
 
-  /** Returns the pods that were attached and are not any more: the API shows their addresses for a while yet. */
-  detachedPods(): ReadonlySet<string> {
+  /** Returns those of these pods that were attached and are not any more: the API shows their addresses for a while yet. Forgets all others. */
+  detachedOf(pods: ReadonlyMap<string, unknown>): ReadonlySet<string> {
+    for (const key of this.#detached) if (!pods.has(key)) this.#detached.delete(key);
     return this.#detached;
   }
 

@@ -9,7 +9,6 @@ import { podChainNames } from '../rules/podRestore.ts';
 import { wantedPolicy, type WantedPolicy } from '../rules/wanted.ts';
 import type { AttachedPod } from '../rules/wantedChains.ts';
 import type { Source } from '../source/source.ts';
-import type { Backend } from '../dataplane/backend.ts';
 import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import { deleteFlowsFrom } from '../dataplane/conntrack.ts';
 import type { Iptables } from '../dataplane/iptables.ts';
@@ -34,7 +33,6 @@ export interface NodeSyncOptions {
   readonly nodeName: string;
   readonly runtimeDir: string;
   readonly source: Source;
-  readonly backend: Backend;
   /** The tables of the families that this node has. */
   readonly tables: readonly Iptables[];
   readonly log: Logger;
@@ -152,7 +150,7 @@ export class NodeSync {
     const view = localView(objects, {
       nodeName: this.#options.nodeName,
       attachments,
-      detached: this.#attachments.detachedPods(),
+      detached: this.#attachments.detachedOf(objects.pods),
     });
     const policy = wantedPolicy(compile(view.cluster, this.#options.nodeName));
     return (this.#answer = { objects, attached, view, policy });

@@ -20,6 +20,7 @@ function look(...records: readonly RecordedAttachment[]) {
 }
 
 const NONE = new Set<string>();
+const SHOWN = new Map([['shop/web', {}]]);
 const chainsOf = (key: string) => new Set(podChainNames(hooked(key)));
 const quarantine = { judgements: { ingress: { kind: 'quarantine' }, egress: { kind: 'quarantine' } } } as const;
 
@@ -130,17 +131,24 @@ describe('the chains of a pod that is gone are left to its DEL', () => {
 describe('a pod is detached', () => {
   test('when its attachment is gone, until it has another', () => {
     look(hooked('shop/web'));
-    expect(attachments.detachedPods()).toEqual(NONE);
+    expect(attachments.detachedOf(SHOWN)).toEqual(NONE);
     look();
-    expect(attachments.detachedPods()).toEqual(new Set(['shop/web']));
+    expect(attachments.detachedOf(SHOWN)).toEqual(new Set(['shop/web']));
     look(underWay('shop/web', { containerId: 'next' }));
-    expect(attachments.detachedPods()).toEqual(NONE);
+    expect(attachments.detachedOf(SHOWN)).toEqual(NONE);
+  });
+
+  test('until the source shows it no more', () => {
+    look(hooked('shop/web'));
+    look();
+    expect(attachments.detachedOf(new Map())).toEqual(NONE);
+    expect(attachments.detachedOf(SHOWN)).toEqual(NONE);
   });
 
   test('not while another interface of it is attached', () => {
     look(hooked('shop/web'), hooked('shop/web', { ifName: 'net1' }));
     look(hooked('shop/web', { ifName: 'net1' }));
-    expect(attachments.detachedPods()).toEqual(NONE);
+    expect(attachments.detachedOf(SHOWN)).toEqual(NONE);
   });
 });
 

@@ -65,7 +65,6 @@ function newSync(): NodeSync {
     nodeName: 'node-1',
     runtimeDir,
     source,
-    backend: 'iptables-nft',
     tables,
     log: pino({ level: 'silent' }),
   });

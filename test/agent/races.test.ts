@@ -109,7 +109,6 @@ class Node {
         refresh: async () => {},
         stop: async () => {},
       },
-      backend: 'iptables-nft',
       // Only what is asked of it: the class has private parts, and its programs would have turns of their own.
       tables: [table as unknown as Iptables],
       log: pino({ level: 'silent' }),
