@@ -25,6 +25,8 @@ export const STANDING_CHAINS: readonly string[] = [
  * A flow already judged under this generation leaves at the first rule, whichever way the packet goes. Replies pass even when the judgement is
  * stale: a download whose client has nothing to say until data arrives would stand still otherwise. What is left is the first packet of a flow,
  * or the first one since the generation was raised: both ends must allow it, then the flow is marked as judged.
+ *
+ * It ends in a RETURN, so that a new generation can be put before an older one: what is behind is dead until somebody takes it out.
  */
 export function entryChain(family: IpFamily, mark: Mark): Chain {
   return {
@@ -36,6 +38,7 @@ export function entryChain(family: IpFamily, mark: Mark): Chain {
       `-j ${EGRESS_CHAIN}`,
       `-j ${INGRESS_CHAIN}`,
       `-j CONNMARK --set-xmark ${mark}`,
+      '-j RETURN',
     ],
   };
 }
@@ -59,8 +62,23 @@ export function rejectChain(family: IpFamily): Chain {
   };
 }
 
-/** Tells whether the rules are an entry chain of ours under whatever generation and mask; the generation changes with every ADD. */
+/** How many generations may stand one behind the other, dead but for the first. */
+const MOST_GENERATIONS = 10;
+
+/**
+ * Tells whether the rules are an entry chain of ours, under whatever generation and mask, with older ones behind it but not too many: each ADD
+ * leaves one there.
+ */
 export function isEntryChain(rules: readonly Rule[], family: IpFamily): boolean {
+  const { length } = entryChain(family, '').rules;
+  const count = rules.length / length;
+  if (!Number.isInteger(count) || count < 1 || count > MOST_GENERATIONS) return false;
+  return Array.from({ length: count }, (_, index) => rules.slice(index * length, (index + 1) * length)).every(
+    (generation) => isGeneration(generation, family),
+  );
+}
+
+function isGeneration(rules: readonly Rule[], family: IpFamily): boolean {
   const mark = /--mark (0x[0-9a-f]+\/0x[0-9a-f]+) /.exec(rules[0] ?? '')?.[1];
   return mark !== undefined && rules.join('\n') === entryChain(family, mark).rules.join('\n');
 }

@@ -10,11 +10,21 @@ export async function settledSnapshot({ run }: LabNode): Promise<Readonly<Record
   return Object.fromEntries(Object.entries(snapshot).map(([command, text]) => [command, settledLines(text)]));
 }
 
-/** Returns a text in which the generation is called MARK, in the words of iptables and of nft. */
+/**
+ * Returns a text in which the generation is called MARK, in the words of iptables and of nft, and without the older ones that stand dead behind
+ * it.
+ */
 export function withoutGeneration(text: string): string {
-  return text
+  return withoutOldGenerations(text)
     .replaceAll(/0x[0-9a-f]+\/0xffff0000/g, 'MARK')
     .replaceAll(/(ct mark and 0xffff0000 == |ct mark xor )0x[0-9a-f]+/g, '$1MARK');
+}
+
+/** Returns a text without the older generations, in the words of iptables and of nft. */
+export function withoutOldGenerations(text: string): string {
+  return text
+    .replaceAll(/^(-A KUBE-NWPLCY-CHAIN -j RETURN\n)(?:-A KUBE-NWPLCY-CHAIN .*\n)+/gm, '$1')
+    .replaceAll(/^(\tchain KUBE-NWPLCY-CHAIN \{\n(?:\t\t.*\n)*?\t\tcounter return\n)(?:\t\t.*\n)+/gm, '$1');
 }
 
 /** Returns one command's lines of a settled snapshot. */

@@ -8,6 +8,7 @@ import type { LabPod, PodSpec } from '../lab/pod.ts';
 import type { Attempt, RunningHammer, Target } from '../lab/probe.ts';
 import { output } from '../lab/run.ts';
 import { podManifest, policy, ProductCluster } from './cluster.ts';
+import { settledSnapshot } from './settled.ts';
 
 // What reaches a pod, and what it reaches, around the moment in which its ADD returns.
 
@@ -135,7 +136,7 @@ describe.for(PLACES)('$mode, $backend', ({ mode, backend }) => {
   test('of twenty pods added at once every one is judged, and nothing is left of them afterwards', async () => {
     const node = cluster.lab.node(1);
     await cluster.lab.sync();
-    const before = await node.run([`${backend}-save`]);
+    const before = await settledSnapshot(node);
     const pods = await Promise.all(
       Array.from({ length: 20 }, async (_, index) =>
         node.addPod({ namespace: index % 2 === 0 ? 'closed' : 'open', name: `crowd-${index}` }),
@@ -148,8 +149,7 @@ describe.for(PLACES)('$mode, $backend', ({ mode, backend }) => {
     );
     await Promise.all(pods.map(async (pod) => pod.delete()));
     await cluster.lab.sync();
-    const after = await node.run([`${backend}-save`]);
-    expect(withoutGeneration(after.stdout)).toEqual(withoutGeneration(before.stdout));
+    expect(await settledSnapshot(node)).toEqual(before);
   });
 });
 
@@ -315,9 +315,4 @@ function told({ outcome, error, startedAt }: Attempt, moment: number): string {
 async function outcomes(from: LabPod, to: LabPod): Promise<readonly string[]> {
   const targets = targetsOf(to.addresses).map((target): Target => ({ ...target, protocol: 'TCP' }));
   return (await from.probe.dial(targets)).map(({ outcome }) => outcome);
-}
-
-function withoutGeneration(text: string): string {
-  const lines = text.split('\n').filter((line) => !line.startsWith('#'));
-  return lines.map((line) => line.replace(/\[\d+:\d+\]/, '').replaceAll(/0x[0-9a-f]+\/0xffff0000/g, 'MARK')).join('\n');
 }

@@ -8,6 +8,7 @@ import { startLab, type Lab } from '../lab/lab.ts';
 import type { LabNode } from '../lab/node.ts';
 import type { LabPod } from '../lab/pod.ts';
 import { policy } from '../kernel/cluster.ts';
+import { withoutOldGenerations } from '../kernel/settled.ts';
 
 // The packed executable as runtimes call it: by libcni itself, and by hand where libcni would not send such things.
 
@@ -140,7 +141,7 @@ async function dial(from: LabPod, to: LabPod): Promise<readonly string[]> {
 /** A generation is never used twice, and the agent's heartbeat and copies of manifests are no matter of a pod. */
 function withoutGenerations(snapshot: Readonly<Record<string, string>>): unknown {
   const entries = Object.entries(snapshot).filter(([path]) => !/^(generation|manifests)\//.test(path));
-  return entries.map(([path, text]) => [path, text.replaceAll(/0x[0-9a-f]+/g, 'MARK')]);
+  return entries.map(([path, text]) => [path, withoutOldGenerations(text).replaceAll(/0x[0-9a-f]+/g, 'MARK')]);
 }
 
 /** Returns the path of cnitool, built where Go is; `undefined` elsewhere, with a line that says so. */

@@ -20,6 +20,7 @@ test('the entry chain lets what was judged pass, then asks both ends', () => {
           "-j NWPLCY-EGRESS",
           "-j NWPLCY-INGRESS",
           "-j CONNMARK --set-xmark 0x30000/0xffff0000",
+          "-j RETURN",
         ],
       },
       {
@@ -33,6 +34,7 @@ test('the entry chain lets what was judged pass, then asks both ends', () => {
           "-j NWPLCY-EGRESS",
           "-j NWPLCY-INGRESS",
           "-j CONNMARK --set-xmark 0x30000/0xffff0000",
+          "-j RETURN",
         ],
       },
     ]
@@ -72,15 +74,23 @@ describe('an entry chain is told by its rules', () => {
   });
 
   const whole = entryChain('ipv4', MARK).rules;
+  const older = entryChain('ipv4', '0xaa0000/0xff0000').rules;
+
+  test('with older generations behind it', () => {
+    expect(isEntryChain([...whole, ...older, ...whole], 'ipv4')).toBe(true);
+  });
+
   test.for([
     { what: 'an empty chain', rules: [] },
     { what: 'a rule is missing', rules: whole.toSpliced(2, 1) },
     { what: 'a rule is added', rules: [...whole, '-j ACCEPT'] },
+    { what: 'a rule is added to an older generation', rules: [...whole, ...older, '-j ACCEPT'] },
+    { what: 'there are too many generations', rules: Array.from({ length: 11 }, () => whole).flat() },
     { what: 'a rule is added at the head', rules: ['-s 10.0.0.1/32 -j RETURN', ...whole] },
     { what: 'the order is another', rules: [whole[0], ...whole.slice(1).toReversed()] },
     {
       what: 'another mark is set than is looked for',
-      rules: whole.with(whole.length - 1, '-j CONNMARK --set-xmark 0xac0000/0xff0000'),
+      rules: whole.with(whole.length - 2, '-j CONNMARK --set-xmark 0xac0000/0xff0000'),
     },
     { what: 'the mark has no mask', rules: whole.with(0, '-m connmark --mark 0xab0000 -j RETURN') },
     { what: 'it is of the other family', rules: entryChain('ipv6', MARK).rules },
