@@ -132,12 +132,12 @@ export class Agent {
 
   #status(): AgentStatus {
     const { version, nodeName, sourceName, backend, backendReason, tables } = this.#options;
-    const { inSync, problems, cluster } = this.#source.state();
+    const { cluster, ...source } = this.#source.state();
     return {
       version,
       pid: process.pid,
       nodeName,
-      source: { from: sourceName, inSync, problems },
+      source: { from: sourceName, ...source },
       backend: { name: backend, reason: backendReason, families: tables.map(({ family }) => family) },
       policies: cluster.policies.size,
       ...this.#sync.report(),

@@ -63,6 +63,12 @@ function metricsOf(status: () => AgentStatus): Registry {
       },
     });
   gauge('ready', 'Whether the kernel holds what the source holds', (now) => Number(isReady(now)));
+  gauge('source_in_sync', 'Whether everything was listed at least once', ({ source }) => Number(source.inSync));
+  gauge(
+    'source_away_since_seconds',
+    'Since when the source cannot be reached, in Unix time; 0 while it can',
+    ({ source }) => (source.away === undefined ? 0 : Date.parse(source.away.since) / 1000),
+  );
   gauge('generation', 'The newest generation of judgements', ({ generation }) => generation);
   gauge(
     'repairs_total',

@@ -9,19 +9,26 @@ import { Iptables } from '../dataplane/iptables.ts';
 import { IP_FAMILIES } from '../net/family.ts';
 import { readBackendChoice, writeBackendChoice } from '../rendezvous/backendChoice.ts';
 import { DEFAULT_RUNTIME_DIR, makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
+import { apiServerSource } from '../source/api/apiServerSource.ts';
+import { connect } from '../source/api/kubeConfig.ts';
 import { directorySource } from '../source/directory.ts';
+import type { Source } from '../source/source.ts';
 import { VERSION } from '../version.ts';
 import type { CommandIo } from './io.ts';
 
 interface AgentCommandOptions {
   readonly nodeName: string;
-  /** The directory of manifests. */
-  readonly source: string;
+  readonly source: SourceChoice;
+  readonly kubeconfig: string | undefined;
+  readonly shareAddresses: boolean;
   readonly runtimeDir: string;
   readonly backend: 'auto' | Backend;
   readonly metricsAddr: ListenAddress | undefined;
   readonly logLevel: string;
 }
+
+/** Where objects come from: the API server, or a directory of manifests. */
+type SourceChoice = { readonly kind: 'kube' } | { readonly kind: 'directory'; readonly path: string };
 
 /** `agent`: runs until SIGTERM or SIGINT, which leave the kernel's rules in force. */
 export function agentCommand(io: CommandIo): Command {
@@ -29,10 +36,15 @@ export function agentCommand(io: CommandIo): Command {
     .description("keep this node's rules current")
     .requiredOption('--node-name <name>', "this node's name, as pods name it in spec.nodeName")
     .addOption(
-      new Option('--source <source>', 'where the objects come from: dir:PATH, a directory of manifests')
+      new Option(
+        '--source <source>',
+        'where the objects come from: kube, the API server, or dir:PATH, a directory of manifests',
+      )
         .argParser(parseSource)
         .makeOptionMandatory(),
     )
+    .option('--kubeconfig <file>', 'how to reach the API server (default: as a pod of the cluster does)')
+    .option('--no-share-addresses', "do not tell other nodes of new pods' addresses before the API server does")
     .option('--runtime-dir <dir>', 'the directory shared with the plugin', DEFAULT_RUNTIME_DIR)
     .addOption(
       new Option('--backend <backend>', 'how rules get into the kernel').choices(['auto', ...BACKENDS]).default('auto'),
@@ -67,26 +79,47 @@ function parseListenAddress(text: string): ListenAddress {
   return { host: host === '' ? '::' : host, port: Number(port) };
 }
 
-function parseSource(text: string): string {
+function parseSource(text: string): SourceChoice {
+  if (text === 'kube') return { kind: 'kube' };
   const path = /^dir:(.+)$/s.exec(text)?.[1];
-  if (path === undefined) throw new InvalidArgumentError('expected dir:PATH');
-  return path;
+  if (path === undefined) throw new InvalidArgumentError('expected kube or dir:PATH');
+  return { kind: 'directory', path };
+}
+
+/** Returns the source, and what people call it. Throws an Error that says what is missing. */
+async function openSource(
+  { source, kubeconfig, shareAddresses, nodeName, runtimeDir }: AgentCommandOptions,
+  { env, log }: { readonly env: Environment; readonly log: Logger },
+): Promise<{ readonly source: Source; readonly name: string }> {
+  if (source.kind === 'directory') {
+    const { path } = source;
+    return { source: directorySource({ path, stateDir: `${runtimeDir}/manifests` }), name: `dir:${path}` };
+  }
+  if (kubeconfig === undefined && env['KUBERNETES_SERVICE_HOST'] === undefined)
+    throw new Error('Cannot find the API server: this process is no pod of a cluster; give --kubeconfig');
+  const connection = await connect(kubeconfig);
+  const warn = (message: string) => log.warn(message);
+  return {
+    source: apiServerSource({ connection, nodeName, shareAddresses, warn }),
+    name: `kube:${connection.server}`,
+  };
 }
 
 async function runAgent(
-  { nodeName, source: path, runtimeDir, backend, metricsAddr }: AgentCommandOptions,
+  options: AgentCommandOptions,
   { env, log }: { readonly env: Environment; readonly log: Logger },
 ): Promise<void> {
+  const { nodeName, runtimeDir, backend, metricsAddr } = options;
   const end = ended();
   const choice = backendFor(backend, { runtimeDir, env });
   const tables = await usableTables(choice, log);
-  const source = directorySource({ path, stateDir: `${runtimeDir}/manifests` });
+  const { source, name: sourceName } = await openSource(options, { env, log });
   const agent = new Agent({
     version: VERSION,
     nodeName,
     runtimeDir,
     source,
-    sourceName: `dir:${path}`,
+    sourceName,
     backend: choice.backend,
     backendReason: choice.reason,
     metricsAddress: metricsAddr,
@@ -95,7 +128,7 @@ async function runAgent(
   });
   await agent.start();
   log.info(
-    { version: VERSION, nodeName, source: `dir:${path}`, runtimeDir, backend: choice.backend, reason: choice.reason },
+    { version: VERSION, nodeName, source: sourceName, runtimeDir, backend: choice.backend, reason: choice.reason },
     'Agent started',
   );
   const signal = await end;

@@ -24,7 +24,13 @@ export function statusCommand(io: CommandIo): Command {
 
 /** Tells whether somebody must look: the kernel is not as it should be, or the source cannot be used as it stands. */
 function needsPerson({ failure, source, lastSync }: AgentStatus): boolean {
-  return failure !== undefined || !source.inSync || source.problems.length > 0 || lastSync === undefined;
+  return (
+    failure !== undefined ||
+    !source.inSync ||
+    source.away !== undefined ||
+    source.problems.length > 0 ||
+    lastSync === undefined
+  );
 }
 
 /** Returns the status as a screen of lines. */
@@ -36,6 +42,7 @@ export function statusText(status: AgentStatus): string {
       'source',
       `${source.from}, ${source.inSync ? 'in sync' : 'not in sync: nothing is changed until everything was listed once'}`,
     ],
+    ...(source.away === undefined ? [] : [['', `away since ${source.away.since}: ${source.away.reason}`] as const]),
     ['backend', `${backend.name} (${backend.reason}), ${backend.families.join(' and ')}`],
     ['policies', `${status.policies}`],
     ['pods', `${pods.attached} attached, ${pods.isolated} isolated, ${pods.quarantined.length} quarantined`],

@@ -1,4 +1,4 @@
-import type { SourceProblem } from '../source/source.ts';
+import type { SourceProblem, SourceState } from '../source/source.ts';
 
 /** What the command line can ask of the agent: JSON, sent whole and answered whole: each side closes when it has said it. */
 export type AgentRequest = { readonly ask: 'status' } | { readonly ask: 'sync' };
@@ -13,7 +13,8 @@ export interface AgentStatus {
   readonly version: string;
   readonly pid: number;
   readonly nodeName: string;
-  readonly source: { readonly from: string; readonly inSync: boolean; readonly problems: readonly SourceProblem[] };
+  /** `away`: why nothing new can be learned at present, and since when. */
+  readonly source: Pick<SourceState, 'inSync' | 'problems' | 'away'> & { readonly from: string };
   readonly backend: { readonly name: string; readonly reason: string; readonly families: readonly string[] };
   readonly generation: number;
   readonly pods: {

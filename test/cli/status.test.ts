@@ -6,7 +6,7 @@ const whole: AgentStatus = {
   version: '0.1.0',
   pid: 7,
   nodeName: 'node-1',
-  source: { from: 'dir:/m', inSync: true, problems: [] },
+  source: { from: 'dir:/m', inSync: true, problems: [], away: undefined },
   backend: { name: 'iptables-nft', reason: 'no other is in use', families: ['ipv4', 'ipv6'] },
   generation: 12,
   pods: { attached: 3, adopted: 0, isolated: 2, quarantined: [] },
@@ -37,6 +37,7 @@ test('what needs a person is named', () => {
       from: 'dir:/m',
       inSync: false,
       problems: [{ where: 'a.yaml', line: 3, message: 'spec.ports: Unknown field' }],
+      away: { since: '2026-11-21T02:59:00.000Z', reason: 'connect ECONNREFUSED 10.96.0.1:443' },
     },
     pods: { attached: 2, adopted: 1, isolated: 0, quarantined: ['shop/web'] },
     lastSync: undefined,
@@ -45,6 +46,7 @@ test('what needs a person is named', () => {
   expect(text).toMatchInlineSnapshot(`
     "node       node-1 (agent 0.1.0, pid 7)
     source     dir:/m, not in sync: nothing is changed until everything was listed once
+               away since 2026-11-21T02:59:00.000Z: connect ECONNREFUSED 10.96.0.1:443
     backend    iptables-nft (no other is in use), ipv4 and ipv6
     policies   4
     pods       2 attached, 0 isolated, 1 quarantined

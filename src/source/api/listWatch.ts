@@ -1,0 +1,285 @@
+import type { IncomingMessage } from 'node:http';
+import { isDeepStrictEqual } from 'node:util';
+import { child, isNewer, isObject, keyOf, metaOf, text, type JsonObject } from './apiObject.ts';
+import { Backoff } from './backoff.ts';
+import { ApiError, limitSilence, SilenceError, type ApiConnection } from './connection.ts';
+import { linesOf } from './lines.ts';
+import { pause } from './pause.ts';
+
+const PAGE = 500;
+const LIST_SILENCE_MS = 30_000;
+/** Bookmarks come about once a minute: a watch without any word for longer is dead. */
+const WATCH_SILENCE_MS = 90_000;
+/** The server ends a watch after this time, or up to twice that: not all of a cluster's watches at once. */
+const SHORTEST_WATCH_S = 300;
+/** A watch that ends sooner, without a word, is not begun again at once. */
+const FRUITLESS_MS = 1000;
+
+/** Not known, not permitted, too busy, not ready: what is refused so has nothing to do with the way of asking. */
+const FAILS_A_LIST_TOO = new Set([401, 403, 429, 503]);
+
+export interface ListWatchOptions<T> {
+  readonly connection: ApiConnection;
+  /** The collection's path, e.g. `/api/v1/pods`. */
+  readonly path: string;
+  /** What the query has besides. */
+  readonly query?: Readonly<Record<string, string>>;
+  /** Returns what is kept of an object; `undefined` for one that is left out. Must not throw. */
+  readonly decode: (object: JsonObject) => T | undefined;
+  /** How long to wait when the server does not permit it; as after any other failure if not given. Milliseconds. */
+  readonly forbiddenMs?: number;
+  /** Called after each change of `objects`, `isSynced` or `failure`. */
+  readonly onChange: () => void;
+}
+
+/** Why a collection cannot be followed, and since when. */
+export interface Failure {
+  readonly since: Date;
+  readonly reason: string;
+}
+
+/** The objects of one moment, and which moment that is. */
+interface Listed<T> {
+  readonly objects: Map<string, T>;
+  readonly version: string;
+}
+
+interface WatchEvent {
+  readonly type: string;
+  readonly object: JsonObject;
+}
+
+/**
+ * Follows a collection of the API, for ever: lists it and watches it from there (Kubernetes API concepts, "Efficient detection of changes"). A
+ * later list replaces what is known in one step. While the server is away what is known stays.
+ */
+export class ListWatch<T> {
+  readonly #options: ListWatchOptions<T>;
+  readonly #backoff = new Backoff();
+  readonly #stop = new AbortController();
+  #objects = new Map<string, T>();
+  #isSynced = false;
+  #failure: Failure | undefined;
+  /** The server has told of everything up to this; `undefined`: the collection must be listed. */
+  #version: string | undefined;
+  /** Whether the server tells the present state in the watch itself (KEP-3157). */
+  #streamsLists = true;
+  #attempt = new AbortController();
+  #running: Promise<void> | undefined;
+  #waiting: (() => void)[] = [];
+
+  constructor(options: ListWatchOptions<T>) {
+    this.#options = options;
+  }
+
+  /** By `namespace/name`, or by name where there is no namespace. Changes in place. */
+  get objects(): ReadonlyMap<string, T> {
+    return this.#objects;
+  }
+
+  /** Whether the collection was listed at least once. */
+  get isSynced(): boolean {
+    return this.#isSynced;
+  }
+
+  /** Why the collection cannot be followed at present. */
+  get failure(): Failure | undefined {
+    return this.#failure;
+  }
+
+  start(): void {
+    this.#running = this.#run();
+  }
+
+  async stop(): Promise<void> {
+    this.#stop.abort();
+    this.#attempt.abort();
+    await this.#running;
+  }
+
+  /** Resolves once `objects` hold what the server held when this was called; not before it is back. */
+  async relist(): Promise<void> {
+    const done = new Promise<void>((resolve) => this.#waiting.push(resolve));
+    this.#version = undefined;
+    this.#attempt.abort();
+    await done;
+  }
+
+  /** Takes an object that was read by itself, unless the watch has told of everything up to then: it may be gone since. */
+  offer(object: JsonObject): void {
+    if (this.#version === undefined || !isNewer(metaOf(object).resourceVersion, this.#version)) return;
+    if (this.#put(this.#objects, object)) this.#options.onChange();
+  }
+
+  async #run(): Promise<void> {
+    while (!this.#stop.signal.aborted) {
+      this.#attempt = new AbortController();
+      const { signal } = this.#attempt;
+      try {
+        await (this.#version === undefined ? this.#list(signal) : this.#watch(this.#version, signal));
+      } catch (error) {
+        if (!signal.aborted) await this.#recover(error, signal);
+      }
+    }
+  }
+
+  /** Who waits for a list waits for one that begins after he came. */
+  async #list(signal: AbortSignal): Promise<void> {
+    const served = this.#waiting;
+    this.#waiting = [];
+    const replace = (listed: Listed<T>) => {
+      this.#replace(listed);
+      for (const serve of served.splice(0)) serve();
+    };
+    try {
+      if (this.#streamsLists) await this.#streamList(signal, replace);
+      else replace(await this.#listPages(signal));
+    } finally {
+      this.#waiting.unshift(...served);
+    }
+  }
+
+  async #watch(version: string, signal: AbortSignal): Promise<void> {
+    const started = performance.now();
+    let heard = false;
+    const response = await this.#open({ resourceVersion: version }, { signal, silenceMs: WATCH_SILENCE_MS });
+    this.#well();
+    for await (const event of eventsOf(response)) {
+      heard = true;
+      this.#take(event);
+    }
+    if (!heard && performance.now() - started < FRUITLESS_MS) throw new Error('the watch ended at once');
+  }
+
+  /**
+   * Watches from before the beginning: the server tells the present state first, as if every object were new, ends it with a bookmark that says so,
+   * and goes on with what changes.
+   */
+  async #streamList(signal: AbortSignal, replace: (listed: Listed<T>) => void): Promise<void> {
+    const objects = new Map<string, T>();
+    let isListed = false;
+    try {
+      const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
+      const response = await this.#open(query, { signal, silenceMs: LIST_SILENCE_MS });
+      for await (const event of eventsOf(response)) {
+        if (isListed) this.#take(event);
+        else if (endsInitialEvents(event)) {
+          isListed = true;
+          replace({ objects, version: metaOf(event.object).resourceVersion });
+          limitSilence(response, WATCH_SILENCE_MS);
+        } else if (event.type === 'ERROR') throw statusError(event.object);
+        else this.#put(objects, event.object);
+      }
+      if (!isListed) throw new Error('the list ended before it was whole');
+    } catch (error) {
+      // Who does not know how to, or has a store that does not, says so in one of many ways, or never comes to the end of the state.
+      const cannot = error instanceof SilenceError || (error instanceof ApiError && !FAILS_A_LIST_TOO.has(error.code));
+      if (!isListed && cannot && !signal.aborted) this.#streamsLists = false;
+      else throw error;
+    }
+  }
+
+  async #listPages(signal: AbortSignal): Promise<Listed<T>> {
+    const objects = new Map<string, T>();
+    for (let from = ''; ;) {
+      const query = new URLSearchParams({
+        ...this.#options.query,
+        limit: `${PAGE}`,
+        ...(from !== '' && { continue: from }),
+      });
+      const path = `${this.#options.path}?${query.toString()}`;
+      const page = await this.#options.connection.json({ path, signal, silenceMs: LIST_SILENCE_MS });
+      if (!isObject(page) || !Array.isArray(page['items'])) throw new Error('the server answered with no list');
+      for (const item of page['items'].filter(isObject)) this.#put(objects, item);
+      const metadata = child(page, 'metadata');
+      from = text(metadata, 'continue');
+      if (from === '') return { objects, version: text(metadata, 'resourceVersion') };
+    }
+  }
+
+  async #open(
+    query: Readonly<Record<string, string>>,
+    { signal, silenceMs }: { readonly signal: AbortSignal; readonly silenceMs: number },
+  ): Promise<IncomingMessage> {
+    const { connection, path } = this.#options;
+    const timeoutSeconds = `${Math.round(SHORTEST_WATCH_S * (1 + Math.random()))}`;
+    const whole = { ...this.#options.query, watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds, ...query };
+    return connection.send({ path: `${path}?${new URLSearchParams(whole).toString()}`, signal, silenceMs });
+  }
+
+  #replace({ objects, version }: Listed<T>): void {
+    for (const [key, object] of objects) {
+      const before = this.#objects.get(key);
+      if (before !== undefined && isDeepStrictEqual(before, object)) objects.set(key, before);
+    }
+    this.#objects = objects;
+    this.#version = version;
+    this.#isSynced = true;
+    this.#well();
+    this.#options.onChange();
+  }
+
+  #take({ type, object }: WatchEvent): void {
+    if (type === 'ERROR') throw statusError(object);
+    const isChange =
+      type === 'DELETED'
+        ? this.#objects.delete(keyOf(object))
+        : type !== 'BOOKMARK' && this.#put(this.#objects, object);
+    const { resourceVersion } = metaOf(object);
+    if (this.#version !== undefined && resourceVersion !== '') this.#version = resourceVersion;
+    this.#backoff.reset();
+    if (isChange) this.#options.onChange();
+  }
+
+  /** Tells whether that changes anything. */
+  #put(objects: Map<string, T>, object: JsonObject): boolean {
+    const key = keyOf(object);
+    const before = objects.get(key);
+    const decoded = this.#options.decode(object);
+    if (decoded === undefined) return objects.delete(key);
+    if (before !== undefined && isDeepStrictEqual(before, decoded)) return false;
+    objects.set(key, decoded);
+    return true;
+  }
+
+  #well(): void {
+    if (this.#failure === undefined) return;
+    this.#failure = undefined;
+    this.#options.onChange();
+  }
+
+  /** What the server has forgotten is listed again, at once; anything else is tried again after a while. */
+  async #recover(error: unknown, signal: AbortSignal): Promise<void> {
+    const { code, retryAfterMs } = error instanceof ApiError ? error : {};
+    if (code === 410) {
+      const wasKnown = this.#version !== undefined;
+      this.#version = undefined;
+      if (wasKnown) return;
+    }
+    const reason = error instanceof Error ? error.message : String(error);
+    this.#failure = { since: this.#failure?.since ?? new Date(), reason };
+    this.#options.onChange();
+    const atLeast = code === 403 ? (this.#options.forbiddenMs ?? 0) : (retryAfterMs ?? 0);
+    await pause(Math.max(this.#backoff.next(), atLeast), signal);
+  }
+}
+
+/** Yields the events of a watch. Throws for what is none. */
+async function* eventsOf(response: IncomingMessage): AsyncGenerator<WatchEvent, undefined> {
+  for await (const line of linesOf(response as AsyncIterable<Buffer>)) {
+    const event: unknown = JSON.parse(line);
+    if (!isObject(event) || !isObject(event['object'])) throw new Error('the server sent what is no watch event');
+    yield { type: text(event, 'type'), object: event['object'] };
+  }
+  return undefined;
+}
+
+function endsInitialEvents({ type, object }: WatchEvent): boolean {
+  const annotations = child(child(object, 'metadata'), 'annotations');
+  return type === 'BOOKMARK' && annotations['k8s.io/initial-events-end'] === 'true';
+}
+
+function statusError(status: JsonObject): ApiError {
+  const { code } = status;
+  return new ApiError(typeof code === 'number' ? code : 500, text(status, 'message'));
+}

@@ -1,0 +1,71 @@
+import { canonicalAddress } from '../../net/address.ts';
+import { isFinished, type Pod } from '../../kube/pod.ts';
+import { child, metaOf, type JsonObject } from './apiObject.ts';
+
+/** The addresses that one node's pods have and the API does not show yet, by the pods' uid. */
+export interface NodeAddresses {
+  readonly nodeName: string;
+  readonly addresses: ReadonlyMap<string, readonly string[]>;
+}
+
+/** Where the objects are in which agents tell each other of addresses. Nobody but they may write there. */
+export const NAMESPACE = 'kube-nwplcy';
+
+/** What tells these objects from others there. */
+export const LABELS = { 'app.kubernetes.io/managed-by': 'kube-nwplcy' } as const;
+
+/** Returns the ConfigMap in which a node's agent tells of its pods' addresses: it is named by the node. */
+export function configMapOf({ nodeName, addresses }: NodeAddresses): JsonObject {
+  return {
+    apiVersion: 'v1',
+    kind: 'ConfigMap',
+    metadata: { namespace: NAMESPACE, name: nodeName, labels: LABELS },
+    data: Object.fromEntries(Array.from(addresses, ([uid, list]) => [uid, list.join(',')])),
+  };
+}
+
+/** Returns what such a ConfigMap tells. What is no address of a pod is left out. */
+export function readConfigMap(object: JsonObject): NodeAddresses {
+  const addresses = new Map<string, readonly string[]>();
+  for (const [uid, list] of Object.entries(child(object, 'data')))
+    if (typeof list === 'string') addresses.set(uid, list.split(',').flatMap(podAddress));
+  return { nodeName: metaOf(object).name, addresses };
+}
+
+function podAddress(text: string): readonly string[] {
+  try {
+    const address = canonicalAddress(text);
+    return NO_POD_S.test(address) ? [] : [address];
+  } catch (error) {
+    if (error instanceof RangeError) return [];
+    throw error;
+  }
+}
+
+/** Unspecified, loopback, link-local, multicast and reserved. */
+const NO_POD_S = /^(?:0\.|127\.|169\.254\.|2(?:2[4-9]|[345]\d)\.|::1?$|fe[89ab]|ff)/;
+
+/**
+ * Returns the pods with the addresses that their nodes tell. A node speaks for its own pods only; an address that it gives to one of them is no
+ * other's of the same node: the API shows a gone pod's for a while. `pods` itself is left as it is.
+ */
+export function withNodeAddresses(
+  pods: ReadonlyMap<string, Pod>,
+  told: readonly NodeAddresses[],
+): ReadonlyMap<string, Pod> {
+  const byNode = new Map(
+    told
+      .filter(({ addresses }) => addresses.size > 0)
+      .map(({ nodeName, addresses }) => [nodeName, { addresses, taken: new Set([...addresses.values()].flat()) }]),
+  );
+  const result = new Map(pods);
+  if (byNode.size === 0) return result;
+  for (const [key, pod] of pods) {
+    const node = byNode.get(pod.nodeName ?? '');
+    if (node === undefined || pod.hostNetwork) continue;
+    const own = isFinished(pod) ? undefined : node.addresses.get(pod.uid ?? '');
+    const addresses = own ?? pod.addresses.filter((address) => !node.taken.has(address));
+    if (addresses.join() !== pod.addresses.join()) result.set(key, { ...pod, addresses });
+  }
+  return result;
+}
