@@ -12,6 +12,7 @@ const folders = [
   'rendezvous',
   'agent',
   'cni',
+  'install',
   'cli',
 ] as const;
 type Folder = (typeof folders)[number];
@@ -28,7 +29,8 @@ const imports: Readonly<Record<Folder, readonly Folder[]>> = {
   rendezvous: ['net', 'files', 'kube', 'source', 'rules'],
   agent: ['net', 'kube', 'policy', 'source', 'rules', 'dataplane', 'rendezvous'],
   cni: ['net', 'files', 'kube', 'policy', 'rules', 'dataplane', 'rendezvous'],
-  cli: ['net', 'kube', 'policy', 'source', 'rules', 'dataplane', 'rendezvous', 'agent'],
+  install: ['net', 'files', 'rules', 'dataplane', 'cni'],
+  cli: ['net', 'kube', 'policy', 'source', 'rules', 'dataplane', 'rendezvous', 'agent', 'install'],
 };
 
 type Restriction = { readonly group: string[]; readonly message: string };
@@ -117,6 +119,7 @@ function outsideRestrictions(folder: Folder): readonly Restriction[] {
       return [addresses];
     case 'source':
     case 'agent':
+    case 'install':
     case 'cli':
       return [addresses, programs];
   }

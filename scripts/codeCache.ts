@@ -12,5 +12,10 @@ const script = new Script(readFileSync(bundle, 'latin1'), { filename: 'commandLi
 const module: { exports?: typeof CommandLine } = {};
 const run = script.runInThisContext() as (...args: unknown[]) => void;
 run(module, (name: string) => process.getBuiltinModule(name));
-await module.exports?.runCommandLine(['--help'], { stdout: () => undefined, stderr: () => undefined, env: {} });
+await module.exports?.runCommandLine(['--help'], {
+  stdout: () => undefined,
+  stderr: () => undefined,
+  env: {},
+  executable: undefined,
+});
 writeFileSync(output, script.createCachedData());

@@ -23,6 +23,8 @@ async function main(args: readonly string[]): Promise<never> {
     stdout: (text) => process.stdout.write(text),
     stderr: (text) => process.stderr.write(text),
     env: process.env,
+    // By its path this program may be found replaced, or gone.
+    executable: process.getBuiltinModule('node:sea').isSea() ? '/proc/self/exe' : undefined,
   });
   process.exit(exitCode);
 }

@@ -5,5 +5,7 @@ export interface CommandIo {
   readonly stdout: (text: string) => void;
   readonly stderr: (text: string) => void;
   readonly env: Environment;
+  /** The path of the packed executable that runs; `undefined` when the sources run by themselves. */
+  readonly executable: string | undefined;
   readonly exitCode: (code: 0 | 1 | 2) => void;
 }

@@ -1,24 +1,23 @@
 import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
 import { agentCommand } from './agent.ts';
+import { cleanupCommand } from './cleanup.ts';
+import { installCommand } from './install.ts';
 import type { CommandIo } from './io.ts';
 import { statusCommand } from './status.ts';
 import { syncCommand } from './sync.ts';
 
 /** Runs one command of the command line and returns its exit code: 0 yes, 1 no or something is wrong, 2 bad usage. */
-export async function runCommandLine(
-  args: readonly string[],
-  { stdout, stderr, env }: Omit<CommandIo, 'exitCode'>,
-): Promise<number> {
+export async function runCommandLine(args: readonly string[], io: Omit<CommandIo, 'exitCode'>): Promise<number> {
   let exitCode = 0;
-  const program = commandLine({ stdout, stderr, env, exitCode: (code) => (exitCode = code) });
+  const program = commandLine({ ...io, exitCode: (code) => (exitCode = code) });
   try {
     await program.parseAsync(args, { from: 'user' });
     return exitCode;
   } catch (error) {
     // Commander has said what it has to say, and means --help and --version by 0.
     if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-    stderr(`${error instanceof Error ? error.message : String(error)}\n`);
+    io.stderr(`${error instanceof Error ? error.message : String(error)}\n`);
     return 1;
   }
 }
@@ -29,7 +28,7 @@ function commandLine(io: CommandIo): Command {
     .version(`kube-nwplcy ${VERSION}`, '--version')
     .exitOverride()
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr });
-  for (const command of [agentCommand(io), syncCommand(io), statusCommand(io)])
-    program.addCommand(command.copyInheritedSettings(program));
+  for (const make of [agentCommand, syncCommand, statusCommand, installCommand, cleanupCommand])
+    program.addCommand(make(io).copyInheritedSettings(program));
   return program;
 }

@@ -1,0 +1,216 @@
+import { IP_FAMILIES } from '../net/family.ts';
+import { JUMPS, STANDING_CHAINS } from '../rules/entryChains.ts';
+import { jumpStates } from '../rules/kernelChains.ts';
+import { ENTRY_CHAIN, isOurSet, isPodChain, isProfileChain, PROFILES_CHAIN } from '../rules/names.ts';
+import { targetOf } from '../rules/chainPlan.ts';
+import { HOOK_CHAINS, podChainNames, type RestoreLines } from '../rules/podRestore.ts';
+import { BACKENDS } from './backend.ts';
+import { listChains, removeEmptyTable, type ListedChain, type ListedTable } from './chainNames.ts';
+import { CommandError } from './commandError.ts';
+import { isOutdated } from './iptablesErrors.ts';
+import { findTable, readChains, restore, type Table } from './iptablesSync.ts';
+import { pause } from './pause.ts';
+import { spawnSync } from './spawnSync.ts';
+import { findTool, toolEnvironment, type Environment } from './tools.ts';
+
+export interface RemovalOptions {
+  readonly env: Environment;
+  /** Whether to look only. */
+  readonly dryRun: boolean;
+  /** The attachments on record: their chains are found though nothing leads there any more. */
+  readonly attachments: readonly { readonly containerId: string; readonly ifName: string }[];
+}
+
+/** What one table, or ipset, held of ours. */
+export interface Removed {
+  /** `iptables-nft ipv4`, `ipset`. */
+  readonly from: string;
+  /** What was removed, e.g. `2 jumps and 14 chains`; `undefined` when nothing was there. */
+  readonly what: string | undefined;
+  readonly problem: string | undefined;
+}
+
+const LOOKS = 10;
+const LOOK_AGAIN_MS = 20;
+
+/**
+ * Takes all that is ours out of the kernel: jumps and chains in one transaction for each family, in both worlds of iptables as far as they are there,
+ * and then the sets. Nothing of others' is read but the names of chains, and FORWARD and OUTPUT for our own jump. Goes on past failures.
+ */
+export function removeFromKernel(options: RemovalOptions): readonly Removed[] {
+  const tables = BACKENDS.flatMap((backend) =>
+    IP_FAMILIES.flatMap((family) => {
+      const table = findTable(family, { backend, env: options.env });
+      return table === undefined ? [] : [{ backend, family, table }];
+    }),
+  );
+  const removed = tables.map((found) => removeChains(found, options));
+  // The rules that stayed may name any set.
+  return removed.some(({ problem }) => problem !== undefined) ? removed : [...removed, removeSets(options)];
+}
+
+function removeChains(found: ListedTable, options: RemovalOptions): Removed {
+  const from = `${found.backend} ${found.family}`;
+  try {
+    for (let look = 1; ; look += 1) {
+      const present = lookForOurs(found, options);
+      if (present.chains.length === 0) return { from, what: undefined, problem: undefined };
+      if (options.dryRun || isRemoved(found, { present, isLast: look === LOOKS }))
+        return { from, what: amount(present), problem: undefined };
+      pause(LOOK_AGAIN_MS);
+    }
+  } catch (error) {
+    if (error instanceof CommandError) return { from, what: undefined, problem: `${error.message}${adviceFor(error)}` };
+    throw error;
+  }
+}
+
+/** All else that makes the input fail was looked at again. */
+function adviceFor(error: CommandError): string {
+  return isOutdated(error) ? '; does a rule of others lead to a chain of ours? Remove it and run this again' : '';
+}
+
+interface Ours {
+  readonly chains: readonly string[];
+  readonly jumps: readonly (keyof typeof JUMPS)[];
+  /** FORWARD and OUTPUT where our jump has brought them into being. */
+  readonly base: readonly ListedChain[];
+  /** Whether the table came with our chains. */
+  readonly madeTable: boolean;
+}
+
+/** Chains that a plugin may still be writing make the transaction fail: then a new look tells more. */
+function isRemoved(
+  found: ListedTable,
+  { present, isLast }: { readonly present: Ours; readonly isLast: boolean },
+): boolean {
+  try {
+    restore(found.table, removalLines(present));
+  } catch (error) {
+    if (!isLast && error instanceof CommandError && isOutdated(error)) return false;
+    throw error;
+  }
+  for (const { name } of present.base) removeBaseChain(found.table, name);
+  if (present.madeTable) removeEmptyTable(found.family, found.table.env);
+  return true;
+}
+
+/** Without the jumps no packet enters; all chains are emptied before the first is removed, so that none is led to. */
+function removalLines({ jumps, chains }: Ours): RestoreLines {
+  return [
+    ...jumps.map((chain) => `-D ${chain} ${JUMPS[chain]}`),
+    ...chains.map((name) => `-F ${name}`),
+    ...chains.map((name) => `-X ${name}`),
+  ];
+}
+
+/** The kernel refuses while anybody has a rule there, and iptables while it has another policy than ACCEPT. */
+function removeBaseChain(table: Table, name: string): void {
+  try {
+    restore(table, [`-X ${name}`]);
+  } catch (error) {
+    if (!(error instanceof CommandError)) throw error;
+  }
+}
+
+function lookForOurs(found: ListedTable, { attachments }: RemovalOptions): Ours {
+  const listed = listChains(found) ?? chainsLedTo(found.table, attachments);
+  const ours = listed.filter(({ name }) => isOurChain(name));
+  const first = Math.min(...ours.map(({ handle }) => handle));
+  return {
+    chains: ours.map(({ name }) => name),
+    jumps: ours.some(({ name }) => name === ENTRY_CHAIN) ? findJumps(found.table) : [],
+    base: listed.filter(({ name, handle }) => (name === 'FORWARD' || name === 'OUTPUT') && handle > first),
+    madeTable: first === 1,
+  };
+}
+
+/** Where chains cannot be listed, ours are found as an agent that was started again finds them. */
+function chainsLedTo(table: Table, attachments: RemovalOptions['attachments']): readonly ListedChain[] {
+  const standing = readStanding(table);
+  const led = [...HOOK_CHAINS, PROFILES_CHAIN].flatMap((name) => (standing.get(name) ?? []).map(targetOf));
+  const more = new Set([...led, ...attachments.flatMap(podChainNames)].filter(isOurChain));
+  const names = [...standing.keys(), ...readChains(table, [...more]).keys()];
+  return names.map((name) => ({ name, handle: Number.NaN }));
+}
+
+/** A program without its part of the kernel finds no table, and there is none. */
+function readStanding(table: Table): ReturnType<typeof readChains> {
+  try {
+    return readChains(table, STANDING_CHAINS);
+  } catch (error) {
+    if (error instanceof CommandError && /Failed to initialize nft|not supported/.test(error.stderr)) return new Map();
+    throw error;
+  }
+}
+
+/** Tells whether a chain has a name that only we give. */
+function isOurChain(name: string): boolean {
+  return (
+    STANDING_CHAINS.includes(name) || isProfileChain(name) || (isPodChain(name) && /^.{10}[A-Z2-7]{18}$/.test(name))
+  );
+}
+
+/** Returns the chains of others that jump to ours, each as often as it does. */
+function findJumps(table: Table): readonly (keyof typeof JUMPS)[] {
+  return (['FORWARD', 'OUTPUT'] as const).flatMap((chain) => {
+    const printed = readChains(table, [chain]);
+    if (printed.has(chain)) return Array.from({ length: jumpStates(printed)[chain].count }, () => chain);
+    // A foreign rule that iptables-nft cannot print hides the whole chain, but it can still be asked for ours.
+    return isThere(table, `-C ${chain} ${JUMPS[chain]}`) ? [chain] : [];
+  });
+}
+
+function isThere(table: Table, check: string): boolean {
+  try {
+    restore(table, [check]);
+    return true;
+  } catch (error) {
+    if (error instanceof CommandError) return false;
+    throw error;
+  }
+}
+
+function amount({ jumps, chains }: Ours): string {
+  return [...(jumps.length > 0 ? [count(jumps.length, 'jump')] : []), count(chains.length, 'chain')].join(' and ');
+}
+
+function count(number: number, thing: string): string {
+  return `${number} ${thing}${number === 1 ? '' : 's'}`;
+}
+
+/** A set that a rule of others' names cannot be destroyed: the others still are. */
+function removeSets({ env, dryRun }: RemovalOptions): Removed {
+  const from = 'ipset';
+  const run = ipsetRunner(env);
+  const present = ourSets(run);
+  if (present.length === 0) return { from, what: undefined, problem: undefined };
+  if (dryRun) return { from, what: count(present.length, 'set'), problem: undefined };
+  if (run?.(['restore'], present.map((name) => `destroy ${name}\n`).join('')).status !== 0)
+    for (const name of ourSets(run)) run?.(['destroy', name]);
+  const left = ourSets(run);
+  return {
+    from,
+    what: left.length === present.length ? undefined : count(present.length - left.length, 'set'),
+    problem:
+      left.length === 0
+        ? undefined
+        : `Cannot destroy ${left.join(', ')}: a rule names ${left.length === 1 ? 'it' : 'them'} that is not ours; remove that rule and run this again`,
+  };
+}
+
+type IpsetRun =
+  | ((args: readonly string[], input?: string) => { readonly status: number | null; readonly stdout: string })
+  | undefined;
+
+function ipsetRunner(env: Environment): IpsetRun {
+  const file = findTool('ipset', env);
+  if (file === undefined) return undefined;
+  return (args, input = '') => spawnSync(file, args, { input, env: toolEnvironment(env), timeoutMs: 30_000 });
+}
+
+/** Only names are listed. A kernel without ipset has no sets. */
+function ourSets(run: IpsetRun): readonly string[] {
+  const names = run?.(['list', '-name']).stdout.split('\n') ?? [];
+  return names.filter(isOurSet);
+}
