@@ -26,6 +26,9 @@ async function main(args: readonly string[]): Promise<never> {
     // By its path this program may be found replaced, or gone.
     executable: process.getBuiltinModule('node:sea').isSea() ? '/proc/self/exe' : undefined,
   });
+  // A pipe takes 64 KiB at a time, and the end of the process takes the rest away.
+  for (const stream of [process.stdout, process.stderr])
+    await new Promise<void>((resolve) => stream.write('', () => resolve()));
   process.exit(exitCode);
 }
 

@@ -15,6 +15,7 @@ import { directorySource } from '../source/directory.ts';
 import type { Source } from '../source/source.ts';
 import { VERSION } from '../version.ts';
 import type { CommandIo } from './io.ts';
+import { parseSource, type SourceChoice } from './sourceChoice.ts';
 
 interface AgentCommandOptions {
   readonly nodeName: string;
@@ -26,9 +27,6 @@ interface AgentCommandOptions {
   readonly metricsAddr: ListenAddress | undefined;
   readonly logLevel: string;
 }
-
-/** Where objects come from: the API server, or a directory of manifests. */
-type SourceChoice = { readonly kind: 'kube' } | { readonly kind: 'directory'; readonly path: string };
 
 /** `agent`: runs until SIGTERM or SIGINT, which leave the kernel's rules in force. */
 export function agentCommand(io: CommandIo): Command {
@@ -77,13 +75,6 @@ function parseListenAddress(text: string): ListenAddress {
   if (host === undefined || port === undefined || Number(port) > 65_535)
     throw new InvalidArgumentError('expected HOST:PORT, e.g. 127.0.0.1:9473');
   return { host: host === '' ? '::' : host, port: Number(port) };
-}
-
-function parseSource(text: string): SourceChoice {
-  if (text === 'kube') return { kind: 'kube' };
-  const path = /^dir:(.+)$/s.exec(text)?.[1];
-  if (path === undefined) throw new InvalidArgumentError('expected kube or dir:PATH');
-  return { kind: 'directory', path };
 }
 
 /** Returns the source, and what people call it. Throws an Error that says what is missing. */

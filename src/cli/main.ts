@@ -2,8 +2,11 @@ import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
 import { agentCommand } from './agent.ts';
 import { cleanupCommand } from './cleanup.ts';
+import { explainCommand } from './explain.ts';
 import { installCommand } from './install.ts';
 import type { CommandIo } from './io.ts';
+import { matrixCommand } from './matrix.ts';
+import { renderCommand } from './render.ts';
 import { statusCommand } from './status.ts';
 import { syncCommand } from './sync.ts';
 
@@ -22,13 +25,23 @@ export async function runCommandLine(args: readonly string[], io: Omit<CommandIo
   }
 }
 
+const COMMANDS = [
+  agentCommand,
+  syncCommand,
+  statusCommand,
+  explainCommand,
+  matrixCommand,
+  renderCommand,
+  installCommand,
+  cleanupCommand,
+];
+
 function commandLine(io: CommandIo): Command {
   const program = new Command('kube-nwplcy')
     .description('Kubernetes NetworkPolicy for clusters whose CNI has none')
     .version(`kube-nwplcy ${VERSION}`, '--version')
     .exitOverride()
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr });
-  for (const make of [agentCommand, syncCommand, statusCommand, installCommand, cleanupCommand])
-    program.addCommand(make(io).copyInheritedSettings(program));
+  for (const make of COMMANDS) program.addCommand(make(io).copyInheritedSettings(program));
   return program;
 }

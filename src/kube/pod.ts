@@ -10,15 +10,25 @@ const PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const
 
 export type PodPhase = (typeof PHASES)[number];
 
-/** A named port of a container. Unnamed ones are nothing to a policy: ports are opened by number whether declared or not. */
-export interface NamedPort {
-  readonly name: string;
+/** A port that a container declares. */
+export interface ContainerPort {
   readonly protocol: Protocol;
   readonly port: number;
 }
 
+export interface NamedPort extends ContainerPort {
+  readonly name: string;
+}
+
+/** The ports of the containers and of init containers that keep running (`restartPolicy: Always`). */
+interface DeclaredPorts {
+  readonly namedPorts: readonly NamedPort[];
+  /** Nothing to a policy, which opens ports by number whether declared or not: they tell people where a pod listens. */
+  readonly unnamedPorts: readonly ContainerPort[];
+}
+
 /** The fields of a v1 Pod that policies look at. */
-export interface Pod {
+export interface Pod extends DeclaredPorts {
   readonly kind: 'Pod';
   readonly namespace: string;
   readonly name: string;
@@ -32,8 +42,6 @@ export interface Pod {
   readonly phase: PodPhase;
   /** Canonical addresses, `status.podIPs` or else `status.podIP`. */
   readonly addresses: readonly string[];
-  /** Named ports of the containers and of init containers that keep running (`restartPolicy: Always`). */
-  readonly namedPorts: readonly NamedPort[];
 }
 
 /** Returns the key under which a namespaced object is stored: `namespace/name`. */
@@ -51,6 +59,7 @@ export function decodePod(field: Field): Pod {
   const metadata = decodeMetadata(field.child('metadata'));
   const spec = field.child('spec');
   const status = field.child('status');
+  const { namedPorts, unnamedPorts } = decodePorts(spec);
   return {
     kind: 'Pod',
     namespace: metadata.namespace,
@@ -62,7 +71,8 @@ export function decodePod(field: Field): Pod {
     hostNetwork: spec.child('hostNetwork').boolean(),
     phase: decodePhase(status.child('phase')),
     addresses: decodeAddresses(status),
-    namedPorts: decodeNamedPorts(spec),
+    namedPorts,
+    unnamedPorts,
   };
 }
 
@@ -103,11 +113,29 @@ function decodeAddress(field: Field): string {
 }
 
 // Containers before sidecars: the order in which a Service looks for a named port too.
-function decodeNamedPorts(spec: Field): readonly NamedPort[] {
+function decodePorts(spec: Field): DeclaredPorts {
   const sidecars = spec.child('initContainers').elements().filter(isSidecar);
   const containers = [...spec.child('containers').elements(), ...sidecars];
-  const ports = containers.flatMap((container) => container.list('ports', decodeContainerPort));
-  return ports.filter((port) => port.name !== '');
+  return shared(containers.flatMap((container) => container.list('ports', decodeContainerPort)));
+}
+
+// Most of a large cluster's pods are replicas: what they declare is kept once.
+const known = new Map<string, DeclaredPorts>();
+const MOST_KNOWN = 4096;
+
+function shared(ports: readonly NamedPort[]): DeclaredPorts {
+  // Unambiguous also for a name that was refused: a bad pod must not leave its ports to a good one.
+  const key = JSON.stringify(ports);
+  const seen = known.get(key);
+  if (seen !== undefined) return seen;
+  if (known.size === MOST_KNOWN) known.clear();
+  const unnamed = ports.filter(({ name }) => name === '');
+  const made = {
+    namedPorts: ports.filter(({ name }) => name !== ''),
+    unnamedPorts: unnamed.map(({ protocol, port }) => ({ protocol, port })),
+  };
+  known.set(key, made);
+  return made;
 }
 
 function isSidecar(container: Field): boolean {

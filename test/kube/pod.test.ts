@@ -32,6 +32,7 @@ test('a pod of which nothing is said runs, in namespace default, without an addr
     phase: 'Running',
     addresses: [],
     namedPorts: [],
+    unnamedPorts: [],
   });
 });
 
@@ -94,6 +95,27 @@ test('named ports are those of containers and of init containers that keep runni
     { name: 'dns', protocol: 'UDP', port: 53 },
     { name: 'http', protocol: 'TCP', port: 81 },
     { name: 'proxy', protocol: 'TCP', port: 15_001 },
+  ]);
+});
+
+test('ports without a name are kept apart, and replicas share both lists', ({ expect }) => {
+  const spec = { containers: [{ ports: [{ containerPort: 9 }, { name: 'http', containerPort: 80 }] }] };
+  const [one, other] = [decode({ spec }), decode({ spec: structuredClone(spec) })];
+  expect(one.unnamedPorts).toEqual([{ protocol: 'TCP', port: 9 }]);
+  expect(one.namedPorts).toEqual([{ name: 'http', protocol: 'TCP', port: 80 }]);
+  expect([other.unnamedPorts === one.unnamedPorts, other.namedPorts === one.namedPorts]).toEqual([true, true]);
+});
+
+test('a refused port name does not become the ports of a pod that has them', ({ expect }) => {
+  const [bad, good] = ['{"name":"x","protocol":"TCP","port":7},{"name":"y', 'y'];
+  const ports = (name: string) => [{ name: 'x', containerPort: 7 }].concat({ name, containerPort: 8 });
+  expect(problemsOf(manifest({ spec: { containers: [{ ports: ports(bad).slice(1) }] } }))).toHaveLength(1);
+  expect(
+    problemsOf(manifest({ spec: { containers: [{ ports: [{ name: 'x:TCP:7,y', containerPort: 8 }] }] } })),
+  ).toHaveLength(1);
+  expect(decode({ spec: { containers: [{ ports: ports(good) }] } }).namedPorts.map(({ name }) => name)).toEqual([
+    'x',
+    'y',
   ]);
 });
 

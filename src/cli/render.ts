@@ -1,0 +1,89 @@
+import { Command, Option } from 'commander';
+import { adopt } from '../agent/adoptedPods.ts';
+import { localView } from '../agent/localPods.ts';
+import type { Cluster } from '../kube/cluster.ts';
+import { objectKey } from '../kube/pod.ts';
+import { printable, quote } from '../net/quote.ts';
+import { compile } from '../policy/compile.ts';
+import { nodeText, type NodeText } from '../rules/nodeText.ts';
+import { QUARANTINE } from '../rules/podChains.ts';
+import { wantedPolicy } from '../rules/wanted.ts';
+import type { CommandIo } from './io.ts';
+import { answering, readObjects, withSource, type SourceFlags } from './objects.ts';
+
+interface RenderFlags extends SourceFlags {
+  readonly nodeName: string;
+  readonly only: Section | undefined;
+  readonly output: 'text' | 'json';
+}
+
+type Section = (typeof SECTIONS)[number];
+const SECTIONS = ['ipset', 'iptables', 'ip6tables'] as const;
+
+/** How each section gets into a kernel. */
+const PROGRAMS: Readonly<Record<Section, string>> = {
+  ipset: 'ipset restore -exist',
+  iptables: 'iptables-restore --noflush',
+  ip6tables: 'ip6tables-restore --noflush',
+};
+
+/** `render`: the sets and rules that an agent would write on a fresh node; needs no root and touches nothing. */
+export function renderCommand(io: CommandIo): Command {
+  return withSource(new Command('render'))
+    .description('print the sets and rules of a node, as an agent would write them')
+    .requiredOption('--node-name <name>', "the node's name, as pods name it in spec.nodeName")
+    .addOption(new Option('--only <section>', 'print only this, fit for its program').choices(SECTIONS))
+    .addOption(new Option('--output <format>', 'how to answer').choices(['text', 'json']).default('text'))
+    .addHelpText('after', HELP)
+    .action(async (flags: RenderFlags) => answering(io, () => answer(flags, io)));
+}
+
+const HELP = `
+The text is for a node whose kernel holds nothing of kube-nwplcy yet, and takes the pods that run there as ones that were there before: they are
+hooked in by their addresses, since no manifest tells their interfaces. In this order:
+  kube-nwplcy render ... --only ipset     | ipset restore -exist
+  kube-nwplcy render ... --only iptables  | iptables-restore --noflush
+  kube-nwplcy render ... --only ip6tables | ip6tables-restore --noflush`;
+
+async function answer({ nodeName, only, output, ...source }: RenderFlags, io: CommandIo): Promise<0> {
+  const { cluster } = await readObjects(source, io);
+  if (![...cluster.pods.values()].some((pod) => pod.nodeName === nodeName))
+    io.stderr(`${strangeNodeText(cluster, nodeName)}\n`);
+  const { ipset, rules } = renderNode(cluster, nodeName);
+  const sections: Readonly<Record<Section, string>> = { ipset, iptables: rules.ipv4, ip6tables: rules.ipv6 };
+  if (output === 'json') io.stdout(`${JSON.stringify(only === undefined ? sections : { [only]: sections[only] })}\n`);
+  else if (only !== undefined) io.stdout(sections[only]);
+  else
+    io.stdout(
+      SECTIONS.map((name) => `# ${name} of node ${printable(nodeName)}: ${PROGRAMS[name]}\n${sections[name]}`).join(
+        '\n',
+      ),
+    );
+  return 0;
+}
+
+function strangeNodeText({ pods }: Cluster, nodeName: string): string {
+  const names = new Set([...pods.values()].flatMap((pod) => pod.nodeName ?? []));
+  const known = [...names].toSorted().slice(0, 10).map(printable).join(', ');
+  return `No pod is on node ${quote(nodeName)}${known === '' ? '' : `: there are pods on ${known}`}`;
+}
+
+/** Returns what a fresh agent would write on a node, the same text for the same objects in whatever order. */
+export function renderNode(cluster: Cluster, nodeName: string): NodeText {
+  const view = localView(sorted(cluster), { nodeName, attachments: [], detached: new Set() });
+  const compiled = compile(view.cluster, nodeName);
+  const policy = wantedPolicy(compiled);
+  const pods = adopt(view.unrecorded, new Map()).map(({ pod, hooks }) => ({
+    hooks,
+    judgements: policy.judgements.get(objectKey(pod)) ?? QUARANTINE,
+  }));
+  return nodeText({ policy, pods, groups: compiled.peerGroups.keys() });
+}
+
+function sorted({ namespaces, pods, policies }: Cluster): Cluster {
+  return { namespaces: byKey(namespaces), pods: byKey(pods), policies: byKey(policies) };
+}
+
+function byKey<Item>(items: ReadonlyMap<string, Item>): ReadonlyMap<string, Item> {
+  return new Map([...items].toSorted(([a], [b]) => (a < b ? -1 : 1)));
+}

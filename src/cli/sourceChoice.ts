@@ -1,0 +1,12 @@
+import { InvalidArgumentError } from 'commander';
+
+/** Where objects come from: the API server, or a directory of manifests. */
+export type SourceChoice = { readonly kind: 'kube' } | { readonly kind: 'directory'; readonly path: string };
+
+/** Returns the choice that an option's text names. Throws commander's error for any other. */
+export function parseSource(text: string): SourceChoice {
+  if (text === 'kube') return { kind: 'kube' };
+  const path = /^dir:(.+)$/s.exec(text)?.[1];
+  if (path === undefined) throw new InvalidArgumentError('expected dir:PATH or kube');
+  return { kind: 'directory', path };
+}
