@@ -6,8 +6,9 @@ import { jumpStates, parseChains, type KernelChains } from '../rules/kernelChain
 import { restoreText, type RestoreLines } from '../rules/podRestore.ts';
 import type { Backend } from './backend.ts';
 import { CommandError } from './commandError.ts';
-import { isBusy, isMissingChain, type IptablesFailure } from './iptablesErrors.ts';
+import { isBusy, isMissingChain, isUnreadable, type IptablesFailure } from './iptablesErrors.ts';
 import { restoreCommand } from './iptablesSync.ts';
+import { listedPlace, listingArguments, type JumpChain } from './nftListing.ts';
 
 // The legacy lock is waited for by the program, an outdated view of nft by us.
 const ARGUMENTS = ['--noflush', '--wait', '5'];
@@ -15,15 +16,19 @@ const OPTIONS = { reject: false, stripFinalNewline: false, env: { LC_ALL: 'C' } 
 const BUSY_ATTEMPTS = 20;
 const PAUSE_MS = 10;
 
-const JUMP_CHAINS = ['FORWARD', 'OUTPUT'] as const satisfies readonly (keyof typeof JUMPS)[];
+const JUMP_CHAINS = ['FORWARD', 'OUTPUT'] as const satisfies readonly JumpChain[];
+/** Stands for whatever rule of somebody else comes before ours. */
+const OTHERS: Rule = '(not ours)';
 
 /** One family's filter table. Only our own chains are ever listed, by name; of others' chains FORWARD and OUTPUT are read for our jump. */
 export class Iptables {
   readonly family: IpFamily;
+  readonly #backend: Backend;
   readonly #file: string;
 
   constructor(family: IpFamily, backend: Backend) {
     this.family = family;
+    this.#backend = backend;
     this.#file = restoreCommand(family, backend);
   }
 
@@ -66,9 +71,18 @@ export class Iptables {
     }
   }
 
-  /** A foreign rule that iptables-nft cannot print hides the whole chain, but it can still be asked for ours. */
-  async #readJumpBlindly(chain: keyof typeof JUMPS): Promise<readonly Rule[]> {
-    return (await this.#run([`-C ${chain} ${JUMPS[chain]}`])).failed ? [] : [JUMPS[chain]];
+  /**
+   * A foreign rule that iptables-nft cannot read hides the whole chain. It can often still be asked for ours, and nft can always. Without nft, ours
+   * is taken to stand where it must unless iptables says that it is missing.
+   */
+  async #readJumpBlindly(chain: JumpChain): Promise<readonly Rule[]> {
+    const check = await this.#run([`-C ${chain} ${JUMPS[chain]}`]);
+    if (check.failed && !isUnreadable(failureOf(check))) return [];
+    // What nft prints is not the legacy table.
+    if (this.#backend === 'iptables-legacy') return [JUMPS[chain]];
+    const listing = await execa('nft', listingArguments(this.family, chain), { ...OPTIONS, stdin: 'ignore' });
+    const place = listing.failed ? 'right' : listedPlace(listing.stdout, { chain, isFound: !check.failed });
+    return { right: [JUMPS[chain]], wrong: [OTHERS, JUMPS[chain]], missing: [] }[place];
   }
 
   /** Runs one transaction, again while another writer is in the way. */

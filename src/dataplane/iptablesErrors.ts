@@ -28,6 +28,14 @@ const MISSING_CHAIN =
   /No chain\/target\/match by that name|is incompatible, use 'nft' tool|Chain '\S+' does not exist|'\S+' is not a chain|Couldn't load target|line \d+ failed$/m;
 
 /**
+ * Tells whether iptables-nft could not even look, because the chain holds a rule of somebody else that it cannot read: nft, and programs that
+ * speak netlink, write what it has no words for.
+ */
+export function isUnreadable({ stderr }: IptablesFailure): boolean {
+  return /Parsing nftables rule failed|is incompatible, use 'nft' tool/.test(stderr);
+}
+
+/**
  * Tells whether the kernel does not hold what the input took for granted: a chain or rule is missing, a chain is there already, or one to be
  * deleted is still led to. The same input fails again; one made from a new look may not.
  */

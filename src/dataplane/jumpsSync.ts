@@ -2,27 +2,33 @@ import { JUMPS } from '../rules/entryChains.ts';
 import { parseChains } from '../rules/kernelChains.ts';
 import type { RestoreLines } from '../rules/podRestore.ts';
 import { CommandError } from './commandError.ts';
+import { isUnreadable } from './iptablesErrors.ts';
 import { restore, type Table } from './iptablesSync.ts';
+import { listedPlace, listingArguments, type JumpChain, type JumpPlace } from './nftListing.ts';
+import { spawnSync } from './spawnSync.ts';
+import { findTool } from './tools.ts';
 
-export type JumpChain = keyof typeof JUMPS;
+export type { JumpChain, JumpPlace } from './nftListing.ts';
 
-/** Where our jump stands in somebody else's chain; FORWARD's must come first, OUTPUT's may stand anywhere. */
-export type JumpPlace = 'right' | 'wrong' | 'missing';
+const LISTING_LIMIT_MS = 10_000;
 
 /** Returns where our jumps stand. The entry chain must exist. Nothing but our own line is looked for in others' chains. */
 export function readJumps(table: Table): Readonly<Record<JumpChain, JumpPlace>> {
-  return {
-    FORWARD: forwardPlace(table),
-    OUTPUT: printed(table, [`-C OUTPUT ${JUMPS.OUTPUT}`]) === undefined ? 'missing' : 'right',
-  };
+  return { FORWARD: forwardPlace(table), OUTPUT: outputPlace(table) };
 }
 
 function forwardPlace(table: Table): JumpPlace {
-  const text = printed(table, ['-S FORWARD 1']);
-  if (text !== undefined && isFirstInForward(text)) return 'right';
-  if (printed(table, [`-C FORWARD ${JUMPS.FORWARD}`]) === undefined) return 'missing';
-  // A foreign rule that iptables-nft cannot print hides the order; as far as one can tell, ours is in place.
-  return text === undefined ? 'right' : 'wrong';
+  const first = look(table, ['-S FORWARD 1']);
+  if (first.kind === 'seen' && isFirstInForward(first.text)) return 'right';
+  const found = look(table, [`-C FORWARD ${JUMPS.FORWARD}`]);
+  if (found.kind === 'absent') return 'missing';
+  return first.kind === 'unreadable' ? listed(table, { chain: 'FORWARD', isFound: found.kind === 'seen' }) : 'wrong';
+}
+
+function outputPlace(table: Table): JumpPlace {
+  const found = look(table, [`-C OUTPUT ${JUMPS.OUTPUT}`]);
+  if (found.kind === 'unreadable') return listed(table, { chain: 'OUTPUT', isFound: false });
+  return found.kind === 'seen' ? 'right' : 'missing';
 }
 
 /** Tells whether what `-S FORWARD 1` printed is our jump. */
@@ -30,11 +36,25 @@ export function isFirstInForward(text: string): boolean {
   return parseChains(text).get('FORWARD')?.[0] === JUMPS.FORWARD;
 }
 
-function printed(table: Table, lines: RestoreLines): string | undefined {
+type Look = { readonly kind: 'seen'; readonly text: string } | { readonly kind: 'absent' | 'unreadable' };
+
+function look(table: Table, lines: RestoreLines): Look {
   try {
-    return restore(table, lines);
+    return { kind: 'seen', text: restore(table, lines) };
   } catch (error) {
-    if (error instanceof CommandError) return undefined;
+    if (error instanceof CommandError) return { kind: isUnreadable(error) ? 'unreadable' : 'absent' };
     throw error;
   }
+}
+
+/** Asks nft, which can read what iptables-nft cannot. Without it, as far as one can tell, our jump is in place. */
+function listed(table: Table, hidden: { readonly chain: JumpChain; readonly isFound: boolean }): JumpPlace {
+  const file = findTool('nft', table.env);
+  if (file === undefined) return 'right';
+  const { status, stdout } = spawnSync(file, listingArguments(table.family, hidden.chain), {
+    input: '',
+    env: table.env,
+    timeoutMs: LISTING_LIMIT_MS,
+  });
+  return status === 0 ? listedPlace(stdout, hidden) : 'right';
 }

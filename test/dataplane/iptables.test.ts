@@ -3,7 +3,7 @@ import { CommandError } from '../../src/dataplane/commandError.ts';
 import { Iptables } from '../../src/dataplane/iptables.ts';
 import { JUMPS, STANDING_CHAINS } from '../../src/rules/entryChains.ts';
 import { ensureStanding } from '../../src/rules/podRestore.ts';
-import { FakeNetfilter, type Ending, type Run } from '../helpers/fakeNetfilter.ts';
+import { FakeNetfilter } from '../helpers/fakeNetfilter.ts';
 
 const STANDING = {
   family: 'ipv4',
@@ -72,23 +72,46 @@ describe('a look', () => {
     });
   });
 
-  // iptables-nft cannot print a chain in which somebody put what it has no word for.
-  test.for([
-    { what: 'is there', jump: true, state: { count: 1, inPlace: true } },
-    { what: 'is not there', jump: false, state: { count: 0, inPlace: false } },
-  ])('at a FORWARD that cannot be printed still tells whether our jump $what', async ({ jump, state }) => {
-    if (!jump) fake.tables.ipv4.commit([`-D FORWARD ${JUMPS.FORWARD}`]);
-    const isOfForward = ({ input, args }: Run) => input.includes('-S FORWARD\n') || args.includes('FORWARD');
-    const incompatible = (run: Run): Ending | undefined =>
-      isOfForward(run)
-        ? {
-            exitCode: 1,
-            stderr: "iptables v1.8.9 (nf_tables): chain `FORWARD' in table `filter' is incompatible, use 'nft' tool.\n",
-          }
-        : undefined;
-    for (let count = 0; count < 3; count += 1) fake.failNext(incompatible);
+  // iptables-nft cannot print a chain in which somebody put what it has no word for; sometimes it cannot even find a rule there.
+  const UNPRINTABLE =
+    "iptables v1.8.9 (nf_tables): chain `FORWARD' in table `filter' is incompatible, use 'nft' tool.\n";
+  const UNREADABLE = 'Error: cmp sreg undef\niptables v1.8.9 (nf_tables): Parsing nftables rule failed\n';
+  const RIGHT = { count: 1, inPlace: true };
+  const MISSING = { count: 0, inPlace: false };
+  const AHEAD = '-I FORWARD -j ACCEPT';
+  const GONE = `-D FORWARD ${JUMPS.FORWARD}`;
+
+  test.for<{ what: string; change: string[]; find?: 'fails'; nft?: 'absent'; state: object }>([
+    { what: 'our jump is first', change: [], state: RIGHT },
+    { what: 'our jump is first, and there is no nft', change: [], nft: 'absent', state: RIGHT },
+    { what: 'our jump is missing', change: [GONE], state: MISSING },
+    { what: 'our jump is missing, and there is no nft', change: [GONE], nft: 'absent', state: MISSING },
+    { what: 'somebody else comes first', change: [AHEAD], state: { count: 1, inPlace: false } },
+    { what: 'our jump is first, and cannot be found', change: [], find: 'fails', state: RIGHT },
+    { what: 'our jump is missing, and cannot be looked for', change: [GONE], find: 'fails', state: MISSING },
+    // It cannot be deleted either.
+    { what: 'our jump is behind a rule that cannot be read', change: [AHEAD], find: 'fails', state: MISSING },
+    { what: 'nobody can tell', change: [AHEAD], find: 'fails', nft: 'absent', state: RIGHT },
+  ])('at a FORWARD that cannot be printed tells where our jump stands: $what', async ({ change, find, nft, state }) => {
+    fake.tables.ipv4.commit(change);
+    for (let count = 0; count < 2; count += 1)
+      fake.failNext(({ input }) => (input.includes('-S FORWARD\n') ? { exitCode: 1, stderr: UNPRINTABLE } : undefined));
+    if (find === 'fails')
+      fake.failNext(({ input }) => (input.includes('-C FORWARD') ? { exitCode: 3, stderr: UNREADABLE } : undefined));
+    if (nft === 'absent') fake.failNext(({ program }) => (program === 'nft' ? { exitCode: 127 } : undefined));
     const { jumps, chains } = await table.read([]);
     expect([jumps.FORWARD, chains.size]).toEqual([state, STANDING_CHAINS.length]);
+  });
+
+  test.for([
+    { what: 'is there', change: ['-I OUTPUT -j ACCEPT'], state: RIGHT },
+    { what: 'is missing', change: [`-D OUTPUT ${JUMPS.OUTPUT}`], state: MISSING },
+  ])('at an OUTPUT that cannot be read tells that our jump $what', async ({ change, state }) => {
+    fake.tables.ipv4.commit(change);
+    const printed = `-P FORWARD ACCEPT\n-A FORWARD ${JUMPS.FORWARD}\n`;
+    for (const stdout of [printed, '']) fake.failNext(() => ({ exitCode: 1, stdout, stderr: UNPRINTABLE }));
+    fake.failNext(({ input }) => (input.includes('-C OUTPUT') ? { exitCode: 3, stderr: UNREADABLE } : undefined));
+    expect((await table.read([])).jumps.OUTPUT).toEqual(state);
   });
 
   test('that fails for another reason is an error', async () => {

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { isBusy, isMissingChain, isOutdated } from '../../src/dataplane/iptablesErrors.ts';
+import { isBusy, isMissingChain, isOutdated, isUnreadable } from '../../src/dataplane/iptablesErrors.ts';
 
 // What iptables 1.8.9 really says.
 const NFT = 'iptables-nft-restore';
@@ -7,8 +7,13 @@ const NFT = 'iptables-nft-restore';
 test.for<{ readonly stderr: string; readonly exitCode: number; readonly is: readonly string[] }>([
   {
     exitCode: 1,
-    is: ['missing', 'outdated'],
+    is: ['missing', 'outdated', 'unreadable'],
     stderr: `${NFT} v1.8.9 (nf_tables): chain \`X' in table \`filter' is incompatible, use 'nft' tool.\n`,
+  },
+  {
+    exitCode: 3,
+    is: ['outdated', 'unreadable'],
+    stderr: `Error: cmp sreg undef\n${NFT} v1.8.9 (nf_tables): Parsing nftables rule failed\nPerhaps ${NFT} or your kernel needs to be upgraded.\n`,
   },
   { exitCode: 1, is: ['missing', 'outdated'], stderr: `${NFT}: line 2 failed: No chain/target/match by that name.\n` },
   {
@@ -76,6 +81,11 @@ test.for<{ readonly stderr: string; readonly exitCode: number; readonly is: read
   { exitCode: 4, is: [], stderr: "Fatal: can't open lock file /run/xtables.lock: Permission denied\n" },
 ])('$stderr', ({ stderr, exitCode, is }) => {
   const failure = { exitCode, stderr };
-  const found = { busy: isBusy(failure), missing: isMissingChain(failure), outdated: isOutdated(failure) };
+  const found = {
+    busy: isBusy(failure),
+    missing: isMissingChain(failure),
+    outdated: isOutdated(failure),
+    unreadable: isUnreadable(failure),
+  };
   expect(Object.entries(found).flatMap(([name, yes]) => (yes ? [name] : []))).toEqual(is);
 });

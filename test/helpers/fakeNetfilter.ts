@@ -30,10 +30,11 @@ const PROGRAMS = [
   'ip6tables-nft-restore',
   'ipset',
   'conntrack',
+  'nft',
 ];
 
 /**
- * iptables-nft, ipset and conntrack, found by PATH, over tables that live in this process: they refuse what the real ones refuse, in their words. A
+ * iptables-nft, nft, ipset and conntrack, found by PATH, over tables that live in this process: they refuse what the real ones refuse, in their words. A
  * run can be made to fail.
  */
 export class FakeNetfilter {
@@ -126,6 +127,7 @@ export class FakeNetfilter {
   #perform(run: Run): Ending {
     const family = run.program.startsWith('ip6') ? 'ipv6' : 'ipv4';
     if (run.program === 'ipset') return ipset(this.sets, run);
+    if (run.program === 'nft') return nftList(this.tables[run.args.includes('ip6') ? 'ipv6' : 'ipv4'], run);
     if (run.program === 'conntrack')
       return run.args[0] === '-L'
         ? { exitCode: 0, stdout: this.flows[run.args[2] === 'ipv6' ? 'ipv6' : 'ipv4'] }
@@ -187,6 +189,20 @@ function list(table: RestoreTable, { program, args }: Run): Ending {
   if (args.at(-2) !== '-S') return { exitCode: 2, stderr: `${program}: not what this fake knows\n` };
   if (rules !== undefined) return { exitCode: 0, stdout: printedChain(name, rules) };
   return { exitCode: 1, stderr: `${program}: chain \`${name}' in table \`filter' is incompatible, use 'nft' tool.\n` };
+}
+
+function nftList(table: RestoreTable, { args }: Run): Ending {
+  const name = args.at(-1) ?? '';
+  const rules = table.chains.get(name);
+  if (args.at(-4) !== 'chain' || rules === undefined)
+    return { exitCode: 1, stderr: 'Error: No such file or directory\n' };
+  const words = rules.map((rule) => {
+    const [, match, target] = /^(-m addrtype ! --src-type LOCAL )?-j (\S*-CHAIN)$/.exec(rule) ?? [];
+    if (target === undefined) return 'ct state established counter accept';
+    return `${match === undefined ? '' : 'fib saddr type != local '}counter jump ${target}`;
+  });
+  const lines = [`type filter hook ${name.toLowerCase()} priority filter; policy accept;`, ...words];
+  return { exitCode: 0, stdout: `table ip filter {\n\tchain ${name} {\n\t\t${lines.join('\n\t\t')}\n\t}\n}\n` };
 }
 
 function printedChain(name: string, rules: readonly string[]): string {
