@@ -51,13 +51,16 @@ const NEIGHBOUR_DISCOVERY: readonly Rule[] = [133, 135, 136].map(
 
 /** Returns the chain in which every refusal ends, for one family. */
 export function rejectChain(family: IpFamily): Chain {
+  const unreachable = `-j REJECT --reject-with ${family === 'ipv4' ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'}`;
   return {
     name: REJECT_CHAIN,
     rules: [
       '-m conntrack --ctstate INVALID -j DROP',
+      // The kernel sends a reset to a pod on a bridge past NAT: who has asked for a Service would not know the address that refuses.
+      `-p tcp -m conntrack --ctstate NEW -m conntrack --ctstate DNAT ${unreachable}`,
       // An icmp error does not end a TCP connection that was established, and the kernel sends few of them a second; a reset is always heard.
       '-p tcp -j REJECT --reject-with tcp-reset',
-      `-j REJECT --reject-with ${family === 'ipv4' ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'}`,
+      unreachable,
     ],
   };
 }

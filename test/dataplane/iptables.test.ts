@@ -46,7 +46,7 @@ describe('a look', () => {
 
   test('sees each rule once, however often its chain is named', async () => {
     const { chains } = await table.read([...STANDING_CHAINS, 'NWPLCY-PI-A', 'NWPLCY-PI-A']);
-    expect([chains.get('NWPLCY-PI-A'), chains.get('NWPLCY-REJECT')?.length]).toEqual([['-j RETURN'], 3]);
+    expect([chains.get('NWPLCY-PI-A'), chains.get('NWPLCY-REJECT')?.length]).toEqual([['-j RETURN'], 4]);
   });
 
   test('finds what is there when something is missing', async () => {

@@ -12,6 +12,8 @@ export interface Packet {
   readonly icmpType: number | undefined;
   readonly ctstate: 'NEW' | 'ESTABLISHED' | 'RELATED' | 'INVALID' | 'UNTRACKED';
   readonly ctdir: 'ORIGINAL' | 'REPLY';
+  /** Whether the flow was sent to another address than it reaches, such as a Service's. */
+  readonly dnat: boolean;
   readonly connmark: number;
   readonly mark: number;
   readonly inInterface: string | undefined;
@@ -37,6 +39,7 @@ export function packet(tweaks: Partial<Packet> = {}): Packet {
     icmpType: undefined,
     ctstate: 'NEW',
     ctdir: 'ORIGINAL',
+    dnat: false,
     connmark: 0,
     mark: 0,
     inInterface: 'eth0',

@@ -120,7 +120,7 @@ function mark(options: ReadonlyMap<string, OptionUse>): Match {
   return (packet) => (packet.mark & mask) >>> 0 === value;
 }
 
-const STATES = ['NEW', 'ESTABLISHED', 'RELATED', 'INVALID', 'UNTRACKED'];
+const STATES = ['NEW', 'ESTABLISHED', 'RELATED', 'INVALID', 'UNTRACKED', 'DNAT'];
 
 // A packet without a flow has no direction: the kernel answers by the state alone, and no without one (xt_conntrack.c, conntrack_mt).
 function conntrack(options: ReadonlyMap<string, OptionUse>): Match {
@@ -132,7 +132,8 @@ function conntrack(options: ReadonlyMap<string, OptionUse>): Match {
     throw new Error(`unknown conntrack direction "${direction}"`);
   if (options.size === 0) throw new Error('match "conntrack" needs an option');
   return (packet) => {
-    if (states !== undefined && !states.includes(packet.ctstate)) return false;
+    const own = hasFlow(packet) && packet.dnat ? [packet.ctstate, 'DNAT'] : [packet.ctstate];
+    if (states !== undefined && !own.some((state) => states.includes(state))) return false;
     return hasFlow(packet) ? direction === undefined || packet.ctdir === direction : states !== undefined;
   };
 }

@@ -286,6 +286,11 @@ describe('matches', () => {
       no: [{ ctstate: 'ESTABLISHED' }, { ctstate: 'INVALID' }],
     },
     {
+      match: '-m conntrack --ctstate DNAT',
+      yes: [{ dnat: true }, { dnat: true, ctstate: 'ESTABLISHED' }],
+      no: [{}, { dnat: true, ctstate: 'INVALID' }],
+    },
+    {
       match: '-m conntrack --ctdir REPLY',
       yes: [{ ctdir: 'REPLY' }],
       no: [{ ctdir: 'ORIGINAL' }, { ctstate: 'INVALID', ctdir: 'REPLY' }],

@@ -48,6 +48,7 @@ test('every refusal ends in the reject chain', () => {
         "name": "NWPLCY-REJECT",
         "rules": [
           "-m conntrack --ctstate INVALID -j DROP",
+          "-p tcp -m conntrack --ctstate NEW -m conntrack --ctstate DNAT -j REJECT --reject-with icmp-port-unreachable",
           "-p tcp -j REJECT --reject-with tcp-reset",
           "-j REJECT --reject-with icmp-port-unreachable",
         ],
@@ -56,6 +57,7 @@ test('every refusal ends in the reject chain', () => {
         "name": "NWPLCY-REJECT",
         "rules": [
           "-m conntrack --ctstate INVALID -j DROP",
+          "-p tcp -m conntrack --ctstate NEW -m conntrack --ctstate DNAT -j REJECT --reject-with icmp6-port-unreachable",
           "-p tcp -j REJECT --reject-with tcp-reset",
           "-j REJECT --reject-with icmp6-port-unreachable",
         ],

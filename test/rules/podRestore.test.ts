@@ -44,6 +44,7 @@ test('the standing chains and jumps, from nothing', () => {
     -N NWPLCY-INGRESS
     -N KUBE-NWPLCY-CHAIN
     -A NWPLCY-REJECT -m conntrack --ctstate INVALID -j DROP
+    -A NWPLCY-REJECT -p tcp -m conntrack --ctstate NEW -m conntrack --ctstate DNAT -j REJECT --reject-with icmp-port-unreachable
     -A NWPLCY-REJECT -p tcp -j REJECT --reject-with tcp-reset
     -A NWPLCY-REJECT -j REJECT --reject-with icmp-port-unreachable
     -A KUBE-NWPLCY-CHAIN -m connmark --mark 0x20000/0xffff0000 -j RETURN
