@@ -1,7 +1,7 @@
 import { env } from 'node:process';
 import type { Backend } from '../../src/dataplane/backend.ts';
-import type { LabAgent } from '../lab/agent.ts';
 import type { JsonObject } from '../lab/cniRuntime.ts';
+import type { Daemon } from '../lab/daemon.ts';
 import { startLab, type Lab, type LabOptions } from '../lab/lab.ts';
 import type { Manifest } from '../lab/manifests.ts';
 import type { LabPod } from '../lab/pod.ts';
@@ -13,13 +13,18 @@ export interface ClusterOptions extends Omit<LabOptions, 'product'> {
   readonly conflist?: JsonObject;
 }
 
+export interface AgentOptions {
+  readonly args?: readonly string[];
+  readonly tools?: string;
+}
+
 /** A lab with the product on every node. */
 export class ProductCluster {
   readonly lab: Lab;
   readonly #backend: Backend;
-  readonly #agents: LabAgent[];
+  readonly #agents: Daemon[];
 
-  private constructor(lab: Lab, parts: { readonly backend: Backend; readonly agents: LabAgent[] }) {
+  private constructor(lab: Lab, parts: { readonly backend: Backend; readonly agents: Daemon[] }) {
     this.lab = lab;
     this.#backend = parts.backend;
     this.#agents = parts.agents;
@@ -42,15 +47,22 @@ export class ProductCluster {
   }
 
   /** Returns the agent that was started last on the node of this number. */
-  agent(number: number): LabAgent {
+  agent(number: number): Daemon {
     const agent = this.#agents[number];
     if (agent === undefined) throw new Error(`Cannot find an agent of node ${number}: none was started`);
     return agent;
   }
 
-  /** Starts an agent on a node and returns once it answers `sync`. */
-  async startAgent(number: number, options: { readonly tools?: string } = {}): Promise<LabAgent> {
-    const agent = await this.lab.node(number).startAgent(['--backend', this.#backend], options);
+  /** Starts an agent on a node and returns once it answers `sync`. `args` are further flags of `agent`. */
+  async startAgent(number: number, { args = [], ...options }: AgentOptions = {}): Promise<Daemon> {
+    const agent = await this.lab.node(number).startAgent(['--backend', this.#backend, ...args], options);
+    this.#agents[number] = agent;
+    return agent;
+  }
+
+  /** Starts an agent on a node and returns at once. */
+  launchAgent(number: number, { args = [], ...options }: AgentOptions = {}): Daemon {
+    const agent = this.lab.node(number).launchAgent(['--backend', this.#backend, ...args], options);
     this.#agents[number] = agent;
     return agent;
   }

@@ -5,11 +5,13 @@ import { IP_FAMILIES, type IpFamily } from '../../src/net/family.ts';
 import { loadBridgeNetfilter } from './bridgeNetfilter.ts';
 import type { JsonObject } from './cniRuntime.ts';
 import type { PodNetworkMode } from './conflist.ts';
+import { nodeName } from './addressing.ts';
 import { LabHost } from './host.ts';
 import { claimLab, keepLab, removeLab, type Claim } from './leftovers.ts';
 import { Manifests } from './manifests.ts';
 import { holdNamespace } from './namespace.ts';
 import { LabNode, type NodeEnvironment } from './node.ts';
+import type { LabSite, PodObjects } from './podObjects.ts';
 import { buildProbe, Probe } from './probe.ts';
 import { labEnvironment, runner } from './run.ts';
 import { Wire } from './wire.ts';
@@ -29,6 +31,8 @@ export interface LabOptions {
   readonly product?: ProductOptions;
   /** The path of cnitool, if that is to attach the pods, and not `CniRuntime`. */
   readonly cnitool?: string;
+  /** Makes, once there are nodes, where pods are announced and agents look; `Lab.manifests` if not given. */
+  readonly objects?: (site: LabSite) => Promise<PodObjects>;
 }
 
 export interface ProductOptions {
@@ -59,12 +63,25 @@ async function assemble(claim: Claim, options: LabOptions): Promise<Lab> {
   const [probeProgram, wire, ...held] = await Promise.all([
     buildProbe(claim.directory),
     Wire.make(families, variables),
-    ...Array.from({ length: count }, (_, index) => holdNode(join(claim.directory, `node-${index + 1}`), variables)),
+    ...Array.from({ length: count }, (_, index) => holdNode(join(claim.directory, nodeName(index + 1)), variables)),
   ]);
-  const environment = nodeEnvironment(claim.directory, { options, variables, probeProgram });
+  const ends = held.map(({ pid, enter }) => ({ pid, run: runner(enter, variables) }));
+  for (const [index, end] of ends.entries()) await wire.joinNode(end, { number: index + 1, of: count });
+  const manifests = new Manifests(claim.directory);
+  const objects = await options.objects?.({
+    nodes: ends.map(({ pid }, index) => ({ name: nodeName(index + 1), pid })),
+    directory: claim.directory,
+    variables,
+    join: (end, addresses) => wire.joinHost(end, { name: 'site', addresses, nodes: ends }),
+  });
+  const environment = nodeEnvironment(options, {
+    directory: claim.directory,
+    objects: objects ?? manifests,
+    variables,
+    probeProgram,
+  });
   const nodes = held.map((namespace, index) => new LabNode(index + 1, namespace, environment));
-  for (const node of nodes) await wire.joinNode(node, { number: node.number, of: count });
-  return new Lab(claim, { nodes, wire, environment });
+  return new Lab(claim, { nodes, wire, manifests, environment });
 }
 
 async function holdNode(directory: string, environment: Readonly<Record<string, string>>) {
@@ -74,20 +91,17 @@ async function holdNode(directory: string, environment: Readonly<Record<string, 
 }
 
 function nodeEnvironment(
-  directory: string,
-  { options, ...given }: { readonly options: LabOptions } & Pick<NodeEnvironment, 'variables' | 'probeProgram'>,
+  { families = IP_FAMILIES, mode = 'bridge', cniVersion = '1.0.0', listen = [80], product, cnitool }: LabOptions,
+  given: Pick<NodeEnvironment, 'directory' | 'objects' | 'variables' | 'probeProgram'>,
 ): NodeEnvironment {
-  const { families = IP_FAMILIES, mode = 'bridge', cniVersion = '1.0.0', listen = [80], product } = options;
   const executable = product?.executable ?? resolve(import.meta.dirname, '../../dist/kube-nwplcy');
   return {
     ...given,
-    directory,
     families,
     mode,
     cniVersion,
     listen,
-    cnitool: options.cnitool,
-    manifests: new Manifests(directory),
+    cnitool,
     pluginDirectories: ['/usr/lib/cni', '/opt/cni/bin'].filter((path) => existsSync(path)),
     product: product === undefined ? undefined : { executable, conflist: product.conflist ?? {} },
   };
@@ -96,6 +110,7 @@ function nodeEnvironment(
 /** A running cluster. */
 export class Lab {
   readonly nodes: readonly LabNode[];
+  /** What agents see; with `objects` in the options, nobody looks at it. */
   readonly manifests: Manifests;
   /** Logs and manifests are here until `stop`. */
   readonly directory: string;
@@ -106,10 +121,15 @@ export class Lab {
 
   constructor(
     { id, directory }: Claim,
-    parts: { readonly nodes: readonly LabNode[]; readonly wire: Wire; readonly environment: NodeEnvironment },
+    parts: {
+      readonly nodes: readonly LabNode[];
+      readonly wire: Wire;
+      readonly manifests: Manifests;
+      readonly environment: NodeEnvironment;
+    },
   ) {
     this.nodes = parts.nodes;
-    this.manifests = parts.environment.manifests;
+    this.manifests = parts.manifests;
     this.directory = directory;
     this.#id = id;
     this.#wire = parts.wire;
@@ -142,7 +162,7 @@ export class Lab {
     return host;
   }
 
-  /** Returns once every node's kernel holds what the manifests say now. */
+  /** Returns once every node's kernel holds what the manifests, or the API server, say now. */
   async sync(): Promise<void> {
     await Promise.all(this.nodes.map((node) => node.sync()));
   }

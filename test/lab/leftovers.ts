@@ -1,5 +1,6 @@
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { removeCgroups } from './cgroups.ts';
 
 /** Every lab has a directory here, named by its owner: nothing a lab makes is anywhere else but in its own namespaces. */
 const LABS = '/run/kube-nwplcy-lab';
@@ -42,13 +43,14 @@ export function removeKeptLabs(): readonly string[] {
   return kept;
 }
 
-/** Ends every process of the lab and with them its namespaces, and removes its directory. Returns when all is gone. */
+/** Ends every process of the lab and with them its namespaces, and removes its control groups and its directory. Returns when all is gone. */
 export function removeLab(id: string): void {
   for (let pids = processesOf(id); pids.length > 0; pids = processesOf(id)) {
     pids.forEach(kill);
     Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 5);
   }
   claimed.delete(id);
+  removeCgroups(id);
   rmSync(join(LABS, id), { recursive: true, force: true });
   removeIfEmpty(LABS);
 }

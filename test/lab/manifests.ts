@@ -1,5 +1,6 @@
 import { mkdirSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import type { AgentAccess, PodObjects } from './podObjects.ts';
 import { monotonicMs } from './probe/clock.ts';
 
 /** A Kubernetes object as one writes it in a manifest. */
@@ -10,8 +11,13 @@ export interface Manifest {
   readonly [key: string]: unknown;
 }
 
+/** A Pod; a directory takes its uid as it is. */
+export interface PodManifest extends Manifest {
+  readonly metadata: Manifest['metadata'] & { readonly namespace: string; readonly uid: string };
+}
+
 /** The directory that all agents of a lab watch, as they would watch one API server. */
-export class Manifests {
+export class Manifests implements PodObjects {
   readonly directory: string;
   readonly #aside: string;
 
@@ -45,6 +51,25 @@ export class Manifests {
 
   delete(object: Pick<Manifest, 'kind' | 'metadata'>): number {
     return this.remove(fileOf(object));
+  }
+
+  agentAccess(): AgentAccess {
+    return { flags: ['--source', `dir:${this.directory}`] };
+  }
+
+  async createPod(pod: PodManifest): Promise<string> {
+    this.apply(pod);
+    return Promise.resolve(pod.metadata.uid);
+  }
+
+  async publishPod(pod: PodManifest): Promise<void> {
+    this.apply(pod);
+    return Promise.resolve();
+  }
+
+  async deletePod(pod: PodManifest): Promise<void> {
+    this.delete(pod);
+    return Promise.resolve();
   }
 }
 

@@ -2,15 +2,15 @@ import { rmSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { IpFamily } from '../../src/net/family.ts';
-import { nodeAddress, podCidr } from './addressing.ts';
-import { LabAgent } from './agent.ts';
+import { nodeAddress, nodeName, podCidr } from './addressing.ts';
 import { CniRuntime, type JsonObject, type PluginConf, type RuntimeOptions } from './cniRuntime.ts';
 import { cnitoolAttacher, type PodAttacher } from './cnitool.ts';
 import { conflistFor, type PodNetworkMode } from './conflist.ts';
-import type { Manifests } from './manifests.ts';
+import { Daemon } from './daemon.ts';
 import type { Party } from './matrix.ts';
 import type { HeldNamespace } from './namespace.ts';
 import { LabPod, type PodSpec } from './pod.ts';
+import type { PodObjects } from './podObjects.ts';
 import { monotonicMs, Probe } from './probe.ts';
 import { output, runner, type Run, type RunResult } from './run.ts';
 import { filesSnapshot, netfilterSnapshot } from './snapshot.ts';
@@ -19,7 +19,7 @@ import { filesSnapshot, netfilterSnapshot } from './snapshot.ts';
 export interface NodeEnvironment {
   readonly directory: string;
   readonly variables: Readonly<Record<string, string>>;
-  readonly manifests: Manifests;
+  readonly objects: PodObjects;
   readonly probeProgram: string;
   readonly families: readonly IpFamily[];
   readonly mode: PodNetworkMode;
@@ -54,7 +54,7 @@ export class LabNode implements Party {
 
   constructor(number: number, held: HeldNamespace, environment: NodeEnvironment) {
     this.number = number;
-    this.name = `node-${number}`;
+    this.name = nodeName(number);
     this.pid = held.pid;
     this.#enter = held.enter;
     this.#environment = environment;
@@ -117,7 +117,7 @@ export class LabNode implements Party {
         this.#environment.variables,
       ),
       attacher: spec.plain === true ? this.#plainAttacher : this.#attacher,
-      manifests: this.#environment.manifests,
+      objects: this.#environment.objects,
       dispose: async () => {
         this.pods.delete(pod);
         await probe.stop();
@@ -143,7 +143,7 @@ export class LabNode implements Party {
    * Starts the agent and returns once it answers `sync`. `args` are further flags of `agent`; what is in `tools`, a directory, it runs instead
    * of the machine's programs.
    */
-  async startAgent(args: readonly string[] = [], { tools }: { readonly tools?: string } = {}): Promise<LabAgent> {
+  async startAgent(args: readonly string[] = [], { tools }: { readonly tools?: string } = {}): Promise<Daemon> {
     const agent = this.launchAgent(args, tools === undefined ? {} : { tools });
     for (const deadline = monotonicMs() + 15_000; (await this.product(['sync', '--timeout', '5s'])).exitCode !== 0;) {
       if (!agent.isRunning || monotonicMs() > deadline)
@@ -154,12 +154,13 @@ export class LabNode implements Party {
   }
 
   /** Starts the agent and returns at once. */
-  launchAgent(args: readonly string[] = [], { tools }: { readonly tools?: string } = {}): LabAgent {
-    const source = ['--source', `dir:${this.#environment.manifests.directory}`];
-    const flags = ['--node-name', this.name, ...source, '--runtime-dir', this.runtimeDir, ...args];
-    const { variables } = this.#environment;
-    const environment = tools === undefined ? variables : { ...variables, PATH: `${tools}:${variables['PATH']}` };
-    return new LabAgent([...this.#enter, this.#executable(), 'agent', ...flags], {
+  launchAgent(args: readonly string[] = [], { tools }: { readonly tools?: string } = {}): Daemon {
+    const { variables, objects } = this.#environment;
+    const access = objects.agentAccess(this.name);
+    const flags = ['--node-name', this.name, ...access.flags, '--runtime-dir', this.runtimeDir, ...args];
+    const path = tools === undefined ? {} : { PATH: `${tools}:${variables['PATH']}` };
+    const environment = { ...variables, ...path, ...access.environment };
+    return new Daemon([...this.#enter, this.#executable(), 'agent', ...flags], {
       environment,
       logFile: join(this.#directory, 'agent.log'),
     });
@@ -170,7 +171,7 @@ export class LabNode implements Party {
     return this.run([this.#executable(), ...args, '--runtime-dir', this.runtimeDir]);
   }
 
-  /** Returns once the kernel holds what the manifests say now; throws with what `sync` said if it does not. */
+  /** Returns once the kernel holds what the source says now; throws with what `sync` said if it does not. */
   async sync(): Promise<void> {
     const { exitCode, stdout, stderr } = await this.product(['sync', '--timeout', '10s']);
     if (exitCode !== 0) throw new Error(`Cannot sync ${this.name}: "sync" ended with ${exitCode}: ${stdout}${stderr}`);

@@ -1,8 +1,10 @@
 import { randomBytes, randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { familyOf } from '../../src/net/family.ts';
 import type { Attachment, CniResult } from './cniRuntime.ts';
 import type { PodAttacher } from './cnitool.ts';
-import type { Manifest } from './manifests.ts';
+import type { PodManifest } from './manifests.ts';
+import type { PodObjects } from './podObjects.ts';
 import { monotonicMs, type Probe } from './probe.ts';
 import type { Party } from './matrix.ts';
 import type { Run } from './run.ts';
@@ -20,6 +22,9 @@ export interface PodSpec {
    * moment the interface is; asking would give them pauses in which a hammer sees nothing.
    */
   readonly mac?: string;
+  /** With `flannel` only. */
+  readonly portMappings?: readonly PortMapping[];
+  /** An API server gives another. */
   readonly uid?: string;
   /** `false`: nothing answers until `listen`. A container runtime starts containers when ADD has returned, never before. */
   readonly listens?: boolean;
@@ -27,6 +32,19 @@ export interface PodSpec {
   readonly plain?: boolean;
   /** `false`: no Pod object is written, as if the API server said nothing of it. */
   readonly manifest?: boolean;
+  /**
+   * How late the kubelet is: for so long after ADD the addresses are not in `status`; with `Infinity` not before `publish`. If not given, they are
+   * there when `attach` returns.
+   */
+  readonly publishAfterMs?: number;
+}
+
+/** A port of the node that leads to the pod, `hostPort` in a Pod object (CNI conventions, `portMappings`). */
+export interface PortMapping {
+  readonly [key: string]: string | number;
+  readonly hostPort: number;
+  readonly containerPort: number;
+  readonly protocol: 'tcp' | 'udp';
 }
 
 /** What a pod needs of its node. */
@@ -38,7 +56,7 @@ export interface PodEnvironment {
   readonly listen: () => Promise<void>;
   readonly run: Run;
   readonly attacher: PodAttacher;
-  readonly manifests: { apply(object: Manifest): number; delete(object: Manifest): number };
+  readonly objects: PodObjects;
   /** Forgets the pod, ends its probe and removes its namespace. */
   readonly dispose: () => Promise<void>;
 }
@@ -47,19 +65,22 @@ export interface PodEnvironment {
 export class LabPod implements Party {
   readonly namespace: string;
   readonly name: string;
-  readonly uid: string;
   readonly containerId = randomBytes(32).toString('hex');
   readonly ifName = 'eth0';
   readonly #spec: PodSpec;
   readonly #environment: PodEnvironment;
   #result: CniResult | undefined;
+  #uid: string;
+  #isAnnounced = false;
+  #lateKubelet = new AbortController();
+  #published: Promise<number | undefined> = Promise.resolve(undefined);
   /** When the last ADD began and ended (`monotonicMs`). */
   addTimes: { readonly startedAt: number; readonly endedAt: number } = { startedAt: 0, endedAt: 0 };
 
   constructor(spec: PodSpec, environment: PodEnvironment) {
     this.namespace = spec.namespace;
     this.name = spec.name;
-    this.uid = spec.uid ?? randomUUID();
+    this.#uid = spec.uid ?? randomUUID();
     this.#spec = spec;
     this.#environment = environment;
   }
@@ -67,6 +88,11 @@ export class LabPod implements Party {
   /** `namespace/name`, also what its probe answers with. */
   get key(): string {
     return `${this.namespace}/${this.name}`;
+  }
+
+  /** That of its object, once there is one. */
+  get uid(): string {
+    return this.#uid;
   }
 
   get probe(): Probe {
@@ -111,7 +137,7 @@ export class LabPod implements Party {
         K8S_POD_INFRA_CONTAINER_ID: this.containerId,
         K8S_POD_UID: this.uid,
       },
-      capabilityArgs: { ips, mac: this.#spec.mac },
+      capabilityArgs: { ips, mac: this.#spec.mac, portMappings: this.#spec.portMappings },
     };
   }
 
@@ -120,12 +146,34 @@ export class LabPod implements Party {
    * the `CniFailure` of the plugin that failed; the pod is then not attached.
    */
   async attach(): Promise<CniResult> {
-    this.#announce([]);
+    await this.announce();
     const startedAt = monotonicMs();
     this.#result = await this.#environment.attacher.add(this.attachment);
     this.addTimes = { startedAt, endedAt: monotonicMs() };
-    this.#announce(this.addresses);
+    this.#isAnnounced = false;
+    const { publishAfterMs = 0 } = this.#spec;
+    if (publishAfterMs === 0) await this.publish();
+    else if (publishAfterMs !== Number.POSITIVE_INFINITY) this.#published = this.#publishAfter(publishAfterMs);
     return this.#result;
+  }
+
+  /** Puts the addresses into the object's `status`, as the kubelet does, and returns when that was done (`monotonicMs`). */
+  async publish(): Promise<number> {
+    this.#lateKubelet.abort();
+    if (this.#spec.manifest !== false) await this.#environment.objects.publishPod(this.#manifest(this.addresses));
+    return monotonicMs();
+  }
+
+  /** Resolves when a late kubelet has put the addresses into `status`, with when that was; with `undefined` if it never did. */
+  get published(): Promise<number | undefined> {
+    return this.#published;
+  }
+
+  /** Puts the object in place as the scheduler leaves it. `attach` does it for a pod that was not announced since its last ADD. */
+  async announce(): Promise<void> {
+    if (this.#spec.manifest === false || this.#isAnnounced) return;
+    this.#uid = await this.#environment.objects.createPod(this.#manifest());
+    this.#isAnnounced = true;
   }
 
   /** Starts the listeners of a pod that was made without. */
@@ -135,6 +183,7 @@ export class LabPod implements Party {
 
   /** Runs DEL. The namespace stays, and with it the listeners: the pod can be attached again. */
   async detach(): Promise<void> {
+    this.#lateKubelet.abort();
     await this.#environment.attacher.del(this.attachment);
     this.#result = undefined;
   }
@@ -147,15 +196,17 @@ export class LabPod implements Party {
   /** Runs DEL, removes the Pod object and the namespace, as the kubelet does. */
   async delete(): Promise<void> {
     await this.detach();
-    if (this.#spec.manifest !== false) this.#environment.manifests.delete(this.#manifest([]));
+    if (this.#spec.manifest !== false) await this.#environment.objects.deletePod(this.#manifest());
     await this.#environment.dispose();
   }
 
-  #announce(addresses: readonly string[]): void {
-    if (this.#spec.manifest !== false) this.#environment.manifests.apply(this.#manifest(addresses));
+  async #publishAfter(delayMs: number): Promise<number | undefined> {
+    const { signal } = (this.#lateKubelet = new AbortController());
+    await sleep(delayMs, undefined, { signal }).catch(() => {});
+    return signal.aborted ? undefined : this.publish();
   }
 
-  #manifest(addresses: readonly string[]): Manifest {
+  #manifest(addresses: readonly string[] = []): PodManifest {
     const { namespace, name, labels = {}, ports = [] } = this.#spec;
     const podIPs = addresses.map((ip) => ({ ip }));
     const status = addresses.length === 0 ? { phase: 'Pending' } : { phase: 'Running', podIP: addresses[0], podIPs };
@@ -163,8 +214,16 @@ export class LabPod implements Party {
       apiVersion: 'v1',
       kind: 'Pod',
       metadata: { namespace, name, uid: this.uid, labels },
-      spec: { nodeName: this.#environment.nodeName, containers: [{ name: 'main', image: 'none', ports }] },
+      spec: { nodeName: this.#environment.nodeName, containers: containersOf(ports) },
       status,
     };
   }
+}
+
+// One container a port: the API server allows a name once in a container, and as often as one likes in a pod.
+function containersOf(ports: NonNullable<PodSpec['ports']>): readonly object[] {
+  return [
+    { name: 'main', image: 'none' },
+    ...ports.map((port, index) => ({ name: `c${index}`, image: 'none', ports: [port] })),
+  ];
 }

@@ -1,8 +1,8 @@
 import { spawn, type ChildProcess } from 'node:child_process';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 
-/** A running agent of a node. */
-export class LabAgent {
+/** A program of the lab that runs until it is ended, such as a node's agent. */
+export class Daemon {
   readonly #process: ChildProcess;
   readonly #logFile: string;
 
@@ -21,7 +21,7 @@ export class LabAgent {
 
   get pid(): number {
     const { pid } = this.#process;
-    if (pid === undefined) throw new Error('Cannot name the agent: it was not started');
+    if (pid === undefined) throw new Error('Cannot name the program: it was not started');
     return pid;
   }
 
@@ -37,6 +37,16 @@ export class LabAgent {
   /** Sends SIGKILL and waits for the end. */
   async kill(): Promise<void> {
     await this.#end('SIGKILL');
+  }
+
+  /** Sends SIGSTOP: it does nothing more, and its connections stay open. */
+  pause(): void {
+    this.#process.kill('SIGSTOP');
+  }
+
+  /** Lets it go on after `pause`. */
+  resume(): void {
+    this.#process.kill('SIGCONT');
   }
 
   log(): string {
