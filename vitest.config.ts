@@ -1,11 +1,20 @@
+import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
-import { getuid } from 'node:process';
+import { env, getuid } from 'node:process';
 import { defineConfig } from 'vitest/config';
 
 // Tests of the kernel and of the packed executable make namespaces and rules: where that cannot be done, they count as skipped (a pattern that no
 // title matches), and one line says why.
 const impossible = whyNoRealTests();
-if (impossible !== undefined) process.stderr.write(`Tests in test/kernel and test/plugin are skipped: ${impossible}\n`);
+if (impossible !== undefined)
+  process.stderr.write(`Tests in test/kernel, test/plugin, test/cluster and test/runtime are skipped: ${impossible}\n`);
+const noGo = impossible ?? whyNoGo();
+// kube-apiserver and etcd can be given; nothing else is.
+const noCluster = (env['KUBEBUILDER_ASSETS'] ?? '') === '' ? noGo : impossible;
+if (impossible === undefined && noGo !== undefined)
+  process.stderr.write(
+    `Tests in ${noCluster === undefined ? '' : 'test/cluster and '}test/runtime are skipped: ${noGo}\n`,
+  );
 
 // After everything else, and two files at a time: much of their time they wait for packets.
 const real = {
@@ -14,18 +23,32 @@ const real = {
   retry: 1,
   testTimeout: 120_000,
   hookTimeout: 120_000,
-  ...(impossible === undefined ? { globalSetup: ['test/buildFirst.ts'] } : { testNamePattern: /^(?!)/ }),
 };
+const nothing = { testNamePattern: /^(?!)/ };
+const executable = impossible === undefined ? { globalSetup: ['test/buildFirst.ts'] } : nothing;
+const programs = { globalSetup: ['test/buildFirst.ts', 'test/cluster/buildPrograms.ts'] };
 
 export default defineConfig({
   test: {
     projects: [
-      { test: { name: 'pure', include: ['test/**/*.test.ts'], exclude: ['test/kernel/**', 'test/plugin/**'] } },
-      { test: { ...real, name: 'kernel', include: ['test/kernel/**/*.test.ts'], sequence: { groupOrder: 1 } } },
-      { test: { ...real, name: 'plugin', include: ['test/plugin/**/*.test.ts'], sequence: { groupOrder: 2 } } },
+      {
+        test: {
+          name: 'pure',
+          include: ['test/**/*.test.ts'],
+          exclude: ['test/{kernel,plugin,cluster,runtime,slow}/**'],
+        },
+      },
+      { test: { ...real, ...executable, ...tier('kernel', 1) } },
+      { test: { ...real, ...executable, ...tier('plugin', 2) } },
+      { test: { ...real, ...(noCluster === undefined ? programs : nothing), ...tier('cluster', 3) } },
+      { test: { ...real, ...(noGo === undefined ? programs : nothing), ...tier('runtime', 4) } },
     ],
   },
 });
+
+function tier(name: string, groupOrder: number) {
+  return { name, include: [`test/${name}/**/*.test.ts`], sequence: { groupOrder } };
+}
 
 function whyNoRealTests(): string | undefined {
   if (getuid?.() !== 0) return 'they need root';
@@ -33,6 +56,12 @@ function whyNoRealTests(): string | undefined {
     (name) => !isOnPath(name),
   );
   return absent.length === 0 ? undefined : `not installed: ${absent.join(', ')}`;
+}
+
+/** kube-apiserver and others are built from their Go module, by the Go that this asks for: since 1.21 any Go fetches it. */
+function whyNoGo(): string | undefined {
+  const [, minor = '0'] = /^go1\.(\d+)/.exec(spawnSync('go', ['env', 'GOVERSION']).stdout?.toString() ?? '') ?? [];
+  return Number(minor) >= 21 ? undefined : 'they need Go 1.21 or newer (test/cluster alone KUBEBUILDER_ASSETS)';
 }
 
 function isOnPath(name: string): boolean {
