@@ -1,5 +1,6 @@
 import type { IpFamily } from '../net/family.ts';
 import { readFileIfAny } from '../files/readIfAny.ts';
+import { ENTRY_CHAIN } from '../rules/names.ts';
 import type { Backend } from './backend.ts';
 import type { Table } from './iptablesSync.ts';
 import { spawnSync } from './spawnSync.ts';
@@ -46,6 +47,23 @@ export function removeEmptyTable(family: IpFamily, env: Table['env']): void {
   if (listed?.status === 0 && listed.stdout.replace(/^#.*\n/gm, '').trim() === `${name} {\n}`)
     nft(['delete', ...name.split(' ')], env);
 }
+
+/**
+ * Deletes our jumps from another's chain of the filter table by their numbers, and tells how many there were: iptables-nft finds no rule behind
+ * one that it cannot read.
+ */
+export function deleteListedJumps(
+  family: IpFamily,
+  { chain, env }: { readonly chain: string; readonly env: Table['env'] },
+): number {
+  const place = [NFT_FAMILY[family], 'filter', chain];
+  const listed = nft(['-a', 'list', 'chain', ...place], env)?.stdout ?? '';
+  const handles = [...listed.matchAll(JUMP_LINE)].map(([, handle = '']) => handle);
+  for (const handle of handles) nft(['delete', 'rule', ...place, 'handle', handle], env);
+  return handles.length;
+}
+
+const JUMP_LINE = new RegExp(`^\\t\\t.*jump ${ENTRY_CHAIN} # handle (\\d+)$`, 'gm');
 
 function nftChains(family: IpFamily, env: Table['env']): readonly ListedChain[] | undefined {
   const listed = nft(['-a', 'list', 'chains', NFT_FAMILY[family]], env);

@@ -5,9 +5,9 @@ import { ENTRY_CHAIN, isOurSet, isPodChain, isProfileChain, PROFILES_CHAIN } fro
 import { targetOf } from '../rules/chainPlan.ts';
 import { HOOK_CHAINS, podChainNames, type RestoreLines } from '../rules/podRestore.ts';
 import { BACKENDS } from './backend.ts';
-import { listChains, removeEmptyTable, type ListedChain, type ListedTable } from './chainNames.ts';
+import { deleteListedJumps, listChains, removeEmptyTable, type ListedChain, type ListedTable } from './chainNames.ts';
 import { CommandError } from './commandError.ts';
-import { isOutdated } from './iptablesErrors.ts';
+import { isOutdated, isUnreadable } from './iptablesErrors.ts';
 import { findTable, readChains, restore, type Table } from './iptablesSync.ts';
 import { pause } from './pause.ts';
 import { spawnSync } from './spawnSync.ts';
@@ -85,7 +85,7 @@ function isRemoved(
   { present, isLast }: { readonly present: Ours; readonly isLast: boolean },
 ): boolean {
   try {
-    restore(found.table, removalLines(present));
+    restore(found.table, removalLines({ ...present, jumps: deletable(found, present.jumps) }));
   } catch (error) {
     if (!isLast && error instanceof CommandError && isOutdated(error)) return false;
     throw error;
@@ -93,6 +93,14 @@ function isRemoved(
   for (const { name } of present.base) removeBaseChain(found.table, name);
   if (present.madeTable) removeEmptyTable(found.family, found.table.env);
   return true;
+}
+
+/** Returns the jumps that iptables can delete; nft does it where it cannot, just before: packets then pass as they will afterwards. */
+function deletable({ backend, family, table }: ListedTable, jumps: Ours['jumps']): Ours['jumps'] {
+  if (backend === 'iptables-legacy') return jumps;
+  const hidden = new Set(jumps.filter((chain) => lookFor(chain, table) === 'hidden'));
+  for (const chain of hidden) deleteListedJumps(family, { chain, env: table.env });
+  return jumps.filter((chain) => !hidden.has(chain));
 }
 
 /** Without the jumps no packet enters; all chains are emptied before the first is removed, so that none is led to. */
@@ -156,17 +164,17 @@ function findJumps(table: Table): readonly (keyof typeof JUMPS)[] {
   return (['FORWARD', 'OUTPUT'] as const).flatMap((chain) => {
     const printed = readChains(table, [chain]);
     if (printed.has(chain)) return Array.from({ length: jumpStates(printed)[chain].count }, () => chain);
-    // A foreign rule that iptables-nft cannot print hides the whole chain, but it can still be asked for ours.
-    return isThere(table, `-C ${chain} ${JUMPS[chain]}`) ? [chain] : [];
+    // A foreign rule that iptables-nft cannot print hides the whole chain. It can often still be asked for ours.
+    return lookFor(chain, table) === 'missing' ? [] : [chain];
   });
 }
 
-function isThere(table: Table, check: string): boolean {
+function lookFor(chain: keyof typeof JUMPS, table: Table): 'found' | 'missing' | 'hidden' {
   try {
-    restore(table, [check]);
-    return true;
+    restore(table, [`-C ${chain} ${JUMPS[chain]}`]);
+    return 'found';
   } catch (error) {
-    if (error instanceof CommandError) return false;
+    if (error instanceof CommandError) return isUnreadable(error) ? 'hidden' : 'missing';
     throw error;
   }
 }

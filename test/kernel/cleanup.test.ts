@@ -83,6 +83,18 @@ test('chains that nothing leads to any more are found, with a foreign rule that 
   );
 });
 
+test('our jump goes from behind a rule with which iptables can do nothing at all', async () => {
+  using lab = await startedLab('iptables-nft');
+  const node = lab.node(1);
+  const foreign = 'fib daddr type local ct status dnat counter accept';
+  await used(lab, 'iptables-nft');
+  await output(node.run, ['nft', `insert rule ip filter FORWARD ${foreign}; insert rule ip filter OUTPUT ${foreign}`]);
+  const { exitCode, stderr } = await node.product(['cleanup', ...DIRECTORIES]);
+  expect([exitCode, stderr]).toEqual([0, '']);
+  const left = await output(node.run, ['nft', '--stateless', 'list', 'ruleset']);
+  expect([left.includes('NWPLCY'), left.split(foreign).length]).toEqual([false, 3]);
+});
+
 test.for([
   { title: 'nft', missing: ['nft'] },
   { title: 'iptables-legacy', missing: ['iptables-legacy-restore', 'ip6tables-legacy-restore', 'iptables-legacy'] },
