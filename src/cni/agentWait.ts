@@ -1,5 +1,5 @@
 import { monotonicMs, pause } from '../dataplane/pause.ts';
-import { isAcknowledged, type AttachmentId } from '../rendezvous/attachment.ts';
+import { isAcknowledged, readAttachment, type AttachmentId } from '../rendezvous/attachment.ts';
 import { readExpected } from '../rendezvous/expected.ts';
 import { readHeartbeat } from '../rendezvous/heartbeat.ts';
 import type { PodJudgements } from '../rules/podChains.ts';
@@ -18,9 +18,12 @@ export function awaitExpected(pod: PodIdentity, patience: Patience): PodJudgemen
   return lookUntil(patience, () => expectedJudgements(pod, patience.runtimeDir));
 }
 
-/** Tells whether the agent has acknowledged an attachment, waiting for it. */
+/** Tells whether the agent has acknowledged an attachment, waiting for it; one that a DEL has taken away meanwhile never will be. */
 export function awaitAcknowledgement(id: AttachmentId, patience: Patience): boolean {
-  return lookUntil(patience, () => isAcknowledged(patience.runtimeDir, id) || undefined) ?? false;
+  const { runtimeDir } = patience;
+  const look = () =>
+    isAcknowledged(runtimeDir, id) || (readAttachment(runtimeDir, id) === undefined ? false : undefined);
+  return lookUntil(patience, look) ?? false;
 }
 
 /**
