@@ -1,6 +1,6 @@
 import { BACKENDS } from '../dataplane/backend.ts';
 import { findTable } from '../dataplane/iptablesSync.ts';
-import { readHeartbeat } from '../rendezvous/heartbeat.ts';
+import { readHeartbeat, wasInSync } from '../rendezvous/heartbeat.ts';
 import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import type { Context } from './context.ts';
 import { CniError } from './errors.ts';
@@ -9,7 +9,11 @@ import { agreedBackend } from './tables.ts';
 // Any address of the family: only which sysctl counts.
 const SOME_IPV4 = ['0.0.0.0'];
 
-/** Throws a CniError that says why ADD would fail or quarantine. Looks at files only, so that it never hangs. */
+/**
+ * Throws a CniError that says why ADD would fail, or would quarantine every pod because no agent has come up yet. One that is merely away, as during
+ * an upgrade, is no reason: a node that is not ready loses its Services' endpoints, and later its pods, which are protected all the while.
+ * Looks at files only, so that it never hangs.
+ */
 export function status(context: Context): void {
   const { config, env } = context;
   const agent = readHeartbeat(config.runtimeDir);
@@ -27,7 +31,8 @@ export function status(context: Context): void {
       problem,
       'Packets between pods on one bridge would pass no rule; where no bridge is used, setting it harms nothing',
     );
-  if (agent === undefined && config.whenAgentDown === 'deny') throw agentAway(config.runtimeDir);
+  if (agent === undefined && config.whenAgentDown === 'deny' && !wasInSync(config.runtimeDir))
+    throw agentAway(config.runtimeDir);
 }
 
 function unavailable(problem: string, details: string): CniError {
@@ -36,7 +41,7 @@ function unavailable(problem: string, details: string): CniError {
 
 function agentAway(runtimeDir: string): CniError {
   return new CniError('limitedConnectivity', {
-    msg: 'Cannot connect new pods: the agent of this node is away',
-    details: `There is no fresh heartbeat at ${runtimeDir}/agent. New pods are refused everything until "kube-nwplcy agent" runs and is in sync, and policies of running pods stay as they are`,
+    msg: 'Cannot connect new pods: no agent has been in sync on this node yet',
+    details: `There is no heartbeat at ${runtimeDir}/agent. New pods are refused everything until "kube-nwplcy agent" runs and is in sync`,
   });
 }

@@ -106,6 +106,7 @@ const RUNTIME_NAMES = [
   'generation',
   'hooked',
   'manifests',
+  'synced',
 ];
 
 /**

@@ -1,5 +1,5 @@
 import { rmSync, statSync } from 'node:fs';
-import { isMissing, readJsonIfAny } from '../files/readIfAny.ts';
+import { isMissing, readFileIfAny, readJsonIfAny } from '../files/readIfAny.ts';
 import { writeFileWhole } from '../files/writeWhole.ts';
 
 /** How often a live agent renews its heartbeat, and how old it may be before the agent counts as away, in milliseconds. */
@@ -15,6 +15,12 @@ export interface Heartbeat {
 /** Renews the heartbeat. Only an agent whose source is in sync does. */
 export function beat(runtimeDir: string, heartbeat: Heartbeat): void {
   writeFileWhole(`${runtimeDir}/agent`, JSON.stringify(heartbeat));
+  if (!wasInSync(runtimeDir)) writeFileWhole(`${runtimeDir}/synced`, '');
+}
+
+/** Tells whether any agent has been in sync on this node since it booted. */
+export function wasInSync(runtimeDir: string): boolean {
+  return readFileIfAny(`${runtimeDir}/synced`) !== undefined;
 }
 
 /** Returns what the agent tells, or `undefined` when it is away. */

@@ -34,7 +34,7 @@ test('nothing stays of a runtime directory', () => {
   use(runtimeDir);
   const step = { path: runtimeDir, verb: 'removed', what: 'the runtime directory' };
   expect(cleanRuntimeDir(runtimeDir, { dryRun: true })).toEqual([step]);
-  expect(readdirSync(runtimeDir)).toHaveLength(9);
+  expect(readdirSync(runtimeDir)).toHaveLength(10);
   expect(cleanRuntimeDir(runtimeDir, { dryRun: false })).toEqual([step]);
   expect(existsSync(runtimeDir)).toBe(false);
   expect(cleanRuntimeDir(runtimeDir, { dryRun: false })).toEqual([]);

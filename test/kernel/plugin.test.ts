@@ -598,10 +598,14 @@ describe('STATUS', () => {
   test('tells why ADD would fail or quarantine', async () => {
     const node = await startNode();
     await node.link(POD);
-    expect(await status(node)).toEqual([51, 'Cannot connect new pods: the agent of this node is away']);
+    expect(await status(node)).toEqual([51, 'Cannot connect new pods: no agent has been in sync on this node yet']);
     expect(await status(node, { config: { whenAgentDown: 'allow' } })).toBe('ready');
     node.startAgent('iptables-nft');
     expect(await status(node)).toBe('ready');
+    // One that is merely away, as during an upgrade, must not cost the node its endpoints.
+    node.stopAgent();
+    expect(await status(node)).toBe('ready');
+    node.startAgent('iptables-nft');
     expect(await status(node, { config: { backend: 'iptables-legacy' } })).toEqual([
       7,
       'Cannot use "backend": it is "iptables-legacy", but this node\'s agent writes into "iptables-nft"',

@@ -76,7 +76,7 @@ describe('called by hand', () => {
     expect(await node.cni.version('kube-nwplcy')).toEqual(['0.3.1', '0.4.0', '1.0.0', '1.1.0']);
   });
 
-  test('STATUS is ready while the agent lives, and says nothing; a bad key is told', async () => {
+  test('STATUS is ready once an agent has been in sync, and says nothing; a bad key is told', async () => {
     expect(await node.cni.call('STATUS', { config: conf() })).toBe('');
     expect(await codeOf('STATUS', conf({ foo: 1 }))).toBe(7);
     expect(await codeOf('STATUS', conf({ cniVersion: '1.0.0' }))).toBe(1);

@@ -19,7 +19,7 @@ import {
   writeExpected,
   type ExpectedPod,
 } from '../../src/rendezvous/expected.ts';
-import { beat, endHeartbeat, readHeartbeat } from '../../src/rendezvous/heartbeat.ts';
+import { beat, endHeartbeat, readHeartbeat, wasInSync } from '../../src/rendezvous/heartbeat.ts';
 import { readFileIfAny, readJsonIfAny } from '../../src/files/readIfAny.ts';
 import { writeFileWhole } from '../../src/files/writeWhole.ts';
 import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
@@ -143,6 +143,13 @@ describe('the agent', () => {
     expect([readHeartbeat(dir), modeOf(`${dir}/agent`)]).toEqual([heartbeat, '600']);
     age(3);
     expect(readHeartbeat(dir)).toEqual(heartbeat);
+  });
+
+  test('has been in sync from its first heartbeat on, also when it is away again', () => {
+    expect(wasInSync(dir)).toBe(false);
+    beat(dir, heartbeat);
+    endHeartbeat(dir);
+    expect([readHeartbeat(dir), wasInSync(dir)]).toEqual([undefined, true]);
   });
 
   test('is back with the next heartbeat', () => {
