@@ -17,7 +17,7 @@ packing := $(triple.$(ARCH))-strip=binutils-$(subst _,-,$(triple.$(ARCH)))
 running := iptables=iptables ipset=ipset conntrack=conntrack nft=nftables ip=iproute2 modprobe=kmod \
 	/usr/lib/cni/bridge=containernetworking-plugins
 
-.PHONY: build test demo check types lint formatted unused format clean
+.PHONY: build test test-slow demo check types lint formatted unused format clean
 
 build: $(executable)
 
@@ -27,7 +27,12 @@ $(executable): $(modules) package.json $(shell find src scripts -name '*.ts') $(
 
 test: build
 	@scripts/setup.sh $(running)
-	@$(run) vitest run --reporter=default --reporter=json --outputFile.json=.cache/tests.json
+	@$(run) vitest run --project='!slow' --reporter=default --reporter=json --outputFile.json=.cache/tests.json
+
+# What takes minutes: a real kubelet, and a container runtime that is built first.
+test-slow: build
+	@scripts/setup.sh $(running)
+	@$(run) vitest run --project=slow
 
 # KEEP=1 leaves the demo's cluster up, DOWN=1 takes it down.
 demo: build

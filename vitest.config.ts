@@ -27,6 +27,7 @@ const real = {
 const nothing = { testNamePattern: /^(?!)/ };
 const executable = impossible === undefined ? { globalSetup: ['test/buildFirst.ts'] } : nothing;
 const programs = { globalSetup: ['test/buildFirst.ts', 'test/cluster/buildPrograms.ts'] };
+const modernPrograms = { globalSetup: [...programs.globalSetup, 'test/slow/modernPrograms.ts'] };
 
 export default defineConfig({
   test: {
@@ -42,6 +43,7 @@ export default defineConfig({
       { test: { ...real, ...executable, ...tier('plugin', 2) } },
       { test: { ...real, ...(noCluster === undefined ? programs : nothing), ...tier('cluster', 3) } },
       { test: { ...real, ...(noGo === undefined ? programs : nothing), ...tier('runtime', 4) } },
+      { test: { ...real, ...(noGo === undefined ? modernPrograms : nothing), ...tier('slow', 5) } },
     ],
   },
 });
