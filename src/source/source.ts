@@ -24,7 +24,7 @@ export interface Source {
   state(): SourceState;
   /** Begins to list and watch; calls `onChange` after each change of `state()`. Never throws for bad content: that is a problem in the state. */
   start(onChange: () => void): Promise<void>;
-  /** Resolves once `state()` holds everything that the source held when this was called. */
+  /** Resolves once `state()` holds everything that the source held when this was called. Rejects when the source was stopped before. */
   refresh(): Promise<void>;
   /** Looks at once for a pod that the plugin asks about and `state()` does not show: the watch may be late. Absent where that means nothing. */
   lookFor?(pod: { readonly namespace: string; readonly name: string }): void;

@@ -1,5 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import type { Pod } from '../../kube/pod.ts';
+import { printable } from '../../net/quote.ts';
 import type { JsonObject } from './apiObject.ts';
 import { ApiError, type ApiConnection } from './connection.ts';
 import { ListWatch } from './listWatch.ts';
@@ -36,7 +37,11 @@ export class AddressSharing {
   #wanted: JsonObject | undefined;
   #written: JsonObject | undefined;
   #writing: Promise<void> | undefined;
-  #own: ReadonlyMap<string, readonly string[]> = new Map();
+  #isWriting = false;
+  /** Aborted as soon as there is something to say. */
+  #news = new AbortController();
+  /** `undefined`: not known yet, and what an earlier agent of this node told stays. */
+  #own: ReadonlyMap<string, readonly string[]> | undefined;
   #shown: ReadonlyMap<string, Pod> = new Map();
   #complaint: string | undefined;
 
@@ -82,32 +87,39 @@ export class AddressSharing {
   }
 
   #update(): void {
+    if (this.#own === undefined) return;
     const unpublished = [...this.#own].filter(
       ([uid, addresses]) => KEY.test(uid) && this.#shown.get(uid)?.addresses.join() !== addresses.join(),
     );
     this.#wanted = configMapOf({ nodeName: this.#options.nodeName, addresses: new Map(unpublished) });
-    this.#writing ??= this.#write().finally(() => (this.#writing = undefined));
+    if (this.#hasNews()) this.#news.abort();
+    if (!this.#isWriting) this.#writing = this.#write();
   }
 
   async #write(): Promise<void> {
     const { signal } = this.#stop;
-    while (!signal.aborted && !isDeepStrictEqual(this.#wanted, this.#written)) {
-      if (this.#written !== undefined && !this.#hasNews()) await this.#untilNews();
+    this.#isWriting = true;
+    while (!signal.aborted) {
+      await this.#untilDue();
       const wanted = this.#wanted;
-      if (wanted === undefined || signal.aborted) return;
+      if (wanted === undefined || isDeepStrictEqual(wanted, this.#written)) break;
       await pause(await this.#put(wanted), signal);
     }
+    this.#isWriting = false;
+  }
+
+  /** What merely goes waits for something that comes. */
+  async #untilDue(): Promise<void> {
+    const { signal } = this.#stop;
+    if (this.#written === undefined || this.#hasNews() || isDeepStrictEqual(this.#wanted, this.#written)) return;
+    this.#news = new AbortController();
+    await pause(REMOVAL_MS, AbortSignal.any([signal, this.#news.signal]));
   }
 
   /** Tells whether something is to be said that was not said before. */
   #hasNews(): boolean {
     const said = dataOf(this.#written);
     return Object.entries(dataOf(this.#wanted)).some(([uid, addresses]) => said[uid] !== addresses);
-  }
-
-  async #untilNews(): Promise<void> {
-    for (const end = performance.now() + REMOVAL_MS; !this.#hasNews() && performance.now() < end;)
-      await pause(Math.min(BETWEEN_WRITES_MS, end - performance.now()), this.#stop.signal);
   }
 
   /** Writes the object and returns how long to wait before the next time. */
@@ -119,7 +131,7 @@ export class AddressSharing {
       return BETWEEN_WRITES_MS;
     } catch (error) {
       if (this.#stop.signal.aborted) return 0;
-      const reason = error instanceof Error ? error.message : String(error);
+      const reason = printable(error instanceof Error ? error.message : String(error));
       if (reason !== this.#complaint)
         this.#options.warn(`Cannot tell other nodes of new pods' addresses: ${reason}; see "--no-share-addresses"`);
       this.#complaint = reason;
@@ -134,9 +146,18 @@ export class AddressSharing {
     if (Object.keys(dataOf(object)).length === 0) return;
     const create = { method: 'POST', path: CONFIG_MAPS, body: object } as const;
     if (await this.#found(create)) return;
-    const namespace = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } };
-    await this.#found({ method: 'POST', path: '/api/v1/namespaces', body: namespace });
+    await this.#makeNamespace();
     if (!(await this.#found(create))) throw new Error(`there is no namespace "${NAMESPACE}"`);
+  }
+
+  async #makeNamespace(): Promise<void> {
+    const body = { apiVersion: 'v1', kind: 'Namespace', metadata: { name: NAMESPACE } };
+    try {
+      await this.#found({ method: 'POST', path: '/api/v1/namespaces', body });
+    } catch (error) {
+      // Another node's agent made it meanwhile.
+      if (!(error instanceof ApiError && error.code === 409)) throw error;
+    }
   }
 
   /** Sends a request, and tells whether what it is about was found. */

@@ -195,9 +195,14 @@ function problemsOf(objects: ReadonlyMap<string, KubeObject | Unusable<KubeObjec
   return [...objects.values()].flatMap((object) => (object.kind === 'unusable' ? [object.problem] : []));
 }
 
-/** Returns `before` itself when it says the same. */
+/** Returns `before` itself when it says the same, else a map that has those of its objects that do. */
 function kept<T>(now: ReadonlyMap<string, T>, before: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
-  return now.size === before.size && now.entries().every(([key, one]) => isDeepStrictEqual(before.get(key), one))
+  const result = new Map<string, T>();
+  for (const [key, one] of now) {
+    const old = before.get(key);
+    result.set(key, old !== undefined && isDeepStrictEqual(old, one) ? old : one);
+  }
+  return result.size === before.size && result.entries().every(([key, one]) => before.get(key) === one)
     ? before
-    : now;
+    : result;
 }

@@ -1,5 +1,6 @@
 import { request as requestHttp, type IncomingMessage } from 'node:http';
 import { request as requestHttps, type RequestOptions } from 'node:https';
+import { printable } from '../../net/quote.ts';
 
 /** How long a peer may be quiet on a connection before the kernel asks for it, once a second from then on. */
 const KEEP_ALIVE_MS = 5000;
@@ -7,6 +8,8 @@ const KEEP_ALIVE_MS = 5000;
 const ANSWER_MS = 15_000;
 /** A message of the API server that is longer tells nobody more. */
 const MOST_ERROR_BYTES = 64 * 1024;
+/** A server that asks for more patience is asked again all the same. */
+const MOST_RETRY_AFTER_S = 60;
 
 /** What authenticates requests, and how they reach the server. */
 export interface Credentials {
@@ -35,7 +38,7 @@ export class ApiError extends Error {
   readonly retryAfterMs: number | undefined;
 
   constructor(code: number, message: string, retryAfterMs?: number) {
-    super(`${code} ${message}`.trim());
+    super(printable(`${code} ${message}`.trim()));
     this.code = code;
     this.retryAfterMs = retryAfterMs;
   }
@@ -66,8 +69,9 @@ export class ApiConnection {
     limitSilence(response, request.silenceMs);
     const code = response.statusCode ?? 0;
     if (code >= 200 && code <= 299) return response;
+    const error = await refusal(response, code);
     if (code === 401) this.#credentials.refresh();
-    throw await refusal(response, code);
+    throw error;
   }
 
   /** Sends a request and returns the object that it is answered with. Throws as `send` does. */
@@ -115,7 +119,7 @@ async function refusal(response: IncomingMessage, code: number): Promise<ApiErro
   return new ApiError(
     code,
     statusMessage(text) ?? response.statusMessage ?? '',
-    seconds > 0 ? seconds * 1000 : undefined,
+    seconds > 0 ? Math.min(seconds, MOST_RETRY_AFTER_S) * 1000 : undefined,
   );
 }
 

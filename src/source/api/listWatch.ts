@@ -1,5 +1,6 @@
 import type { IncomingMessage } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
+import { printable, quote } from '../../net/quote.ts';
 import { child, isNewer, isObject, keyOf, metaOf, text, type JsonObject } from './apiObject.ts';
 import { Backoff } from './backoff.ts';
 import { ApiError, limitSilence, SilenceError, type ApiConnection } from './connection.ts';
@@ -8,11 +9,13 @@ import { pause } from './pause.ts';
 
 const PAGE = 500;
 const LIST_SILENCE_MS = 30_000;
+/** A server that does not know how to stream a list tells of changes for ever after. */
+const STREAMED_LIST_MS = 60_000;
 /** Bookmarks come about once a minute: a watch without any word for longer is dead. */
 const WATCH_SILENCE_MS = 90_000;
 /** The server ends a watch after this time, or up to twice that: not all of a cluster's watches at once. */
 const SHORTEST_WATCH_S = 300;
-/** A watch that ends sooner, without a word, is not begun again at once. */
+/** A watch that ends sooner is not begun again at once, and what can be watched no longer than this is not listed again at once. */
 const FRUITLESS_MS = 1000;
 
 /** Not known, not permitted, too busy, not ready: what is refused so has nothing to do with the way of asking. */
@@ -65,8 +68,11 @@ export class ListWatch<T> {
   /** Whether the server tells the present state in the watch itself (KEP-3157). */
   #streamsLists = true;
   #attempt = new AbortController();
+  #isListing = false;
+  #listedAt = -Infinity;
   #running: Promise<void> | undefined;
-  #waiting: (() => void)[] = [];
+  /** Who waits for a list that begins from now on. */
+  #waiting: PromiseWithResolvers<void>[] = [];
 
   constructor(options: ListWatchOptions<T>) {
     this.#options = options;
@@ -95,14 +101,17 @@ export class ListWatch<T> {
     this.#stop.abort();
     this.#attempt.abort();
     await this.#running;
+    for (const { reject } of this.#waiting.splice(0)) reject(stopped());
   }
 
-  /** Resolves once `objects` hold what the server held when this was called; not before it is back. */
+  /** Resolves once `objects` hold what the server held when this was called; not before it is back. Rejects when stopped before that. */
   async relist(): Promise<void> {
-    const done = new Promise<void>((resolve) => this.#waiting.push(resolve));
-    this.#version = undefined;
-    this.#attempt.abort();
-    await done;
+    if (this.#stop.signal.aborted) throw stopped();
+    const done = Promise.withResolvers<void>();
+    this.#waiting.push(done);
+    // A list under way comes to its end first: else whoever asks often enough would keep it from that.
+    if (!this.#isListing) this.#attempt.abort();
+    await done.promise;
   }
 
   /** Takes an object that was read by itself, unless the watch has told of everything up to then: it may be gone since. */
@@ -115,8 +124,9 @@ export class ListWatch<T> {
     while (!this.#stop.signal.aborted) {
       this.#attempt = new AbortController();
       const { signal } = this.#attempt;
+      const version = this.#waiting.length > 0 ? undefined : this.#version;
       try {
-        await (this.#version === undefined ? this.#list(signal) : this.#watch(this.#version, signal));
+        await (version === undefined ? this.#list(signal) : this.#watch(version, signal));
       } catch (error) {
         if (!signal.aborted) await this.#recover(error, signal);
       }
@@ -128,54 +138,63 @@ export class ListWatch<T> {
     const served = this.#waiting;
     this.#waiting = [];
     const replace = (listed: Listed<T>) => {
+      this.#isListing = false;
       this.#replace(listed);
-      for (const serve of served.splice(0)) serve();
+      for (const { resolve } of served.splice(0)) resolve();
+      if (this.#waiting.length > 0) this.#attempt.abort();
     };
+    this.#isListing = true;
     try {
       if (this.#streamsLists) await this.#streamList(signal, replace);
       else replace(await this.#listPages(signal));
     } finally {
+      this.#isListing = false;
       this.#waiting.unshift(...served);
     }
   }
 
   async #watch(version: string, signal: AbortSignal): Promise<void> {
-    const started = performance.now();
-    let heard = false;
     const response = await this.#open({ resourceVersion: version }, { signal, silenceMs: WATCH_SILENCE_MS });
+    const started = performance.now();
+    const isLong = () => performance.now() - started >= FRUITLESS_MS;
     this.#well();
-    for await (const event of eventsOf(response)) {
-      heard = true;
-      this.#take(event);
+    try {
+      for await (const event of eventsOf(response)) this.#take(event);
+      if (!isLong()) throw new Error('the watch ended at once');
+    } finally {
+      if (isLong()) this.#backoff.reset();
     }
-    if (!heard && performance.now() - started < FRUITLESS_MS) throw new Error('the watch ended at once');
   }
 
   /**
-   * Watches from before the beginning: the server tells the present state first, as if every object were new, ends it with a bookmark that says so,
-   * and goes on with what changes.
+   * Watches from before the beginning: the server tells the present state first, as if every object were new, with what changes meanwhile, ends it
+   * with a bookmark that says so, and goes on with what changes.
    */
   async #streamList(signal: AbortSignal, replace: (listed: Listed<T>) => void): Promise<void> {
     const objects = new Map<string, T>();
     let isListed = false;
+    let late: NodeJS.Timeout | undefined;
     try {
       const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
       const response = await this.#open(query, { signal, silenceMs: LIST_SILENCE_MS });
+      late = setTimeout(() => response.destroy(new SilenceError('the list does not end')), STREAMED_LIST_MS);
       for await (const event of eventsOf(response)) {
         if (isListed) this.#take(event);
         else if (endsInitialEvents(event)) {
           isListed = true;
+          clearTimeout(late);
           replace({ objects, version: metaOf(event.object).resourceVersion });
           limitSilence(response, WATCH_SILENCE_MS);
-        } else if (event.type === 'ERROR') throw statusError(event.object);
-        else this.#put(objects, event.object);
+        } else this.#apply(event, objects);
       }
-      if (!isListed) throw new Error('the list ended before it was whole');
+      if (!isListed) this.#streamsLists = false;
     } catch (error) {
       // Who does not know how to, or has a store that does not, says so in one of many ways, or never comes to the end of the state.
       const cannot = error instanceof SilenceError || (error instanceof ApiError && !FAILS_A_LIST_TOO.has(error.code));
       if (!isListed && cannot && !signal.aborted) this.#streamsLists = false;
       else throw error;
+    } finally {
+      clearTimeout(late);
     }
   }
 
@@ -215,20 +234,34 @@ export class ListWatch<T> {
     this.#objects = objects;
     this.#version = version;
     this.#isSynced = true;
+    this.#listedAt = performance.now();
     this.#well();
     this.#options.onChange();
   }
 
-  #take({ type, object }: WatchEvent): void {
-    if (type === 'ERROR') throw statusError(object);
-    const isChange =
-      type === 'DELETED'
-        ? this.#objects.delete(keyOf(object))
-        : type !== 'BOOKMARK' && this.#put(this.#objects, object);
-    const { resourceVersion } = metaOf(object);
-    if (this.#version !== undefined && resourceVersion !== '') this.#version = resourceVersion;
-    this.#backoff.reset();
+  #take(event: WatchEvent): void {
+    const isChange = this.#apply(event, this.#objects);
+    const { resourceVersion } = metaOf(event.object);
+    if (resourceVersion !== '') this.#version = resourceVersion;
+    if (event.type !== 'BOOKMARK') this.#backoff.reset();
     if (isChange) this.#options.onChange();
+  }
+
+  /** Tells whether the event changes anything. Throws what the server ends a watch with. */
+  #apply({ type, object }: WatchEvent, objects: Map<string, T>): boolean {
+    switch (type) {
+      case 'ADDED':
+      case 'MODIFIED':
+        return this.#put(objects, object);
+      case 'DELETED':
+        return objects.delete(keyOf(object));
+      case 'BOOKMARK':
+        return false;
+      case 'ERROR':
+        throw statusError(object);
+      default:
+        throw new Error(`the server sent an event that is not known: ${quote(type)}`);
+    }
   }
 
   /** Tells whether that changes anything. */
@@ -248,15 +281,15 @@ export class ListWatch<T> {
     this.#options.onChange();
   }
 
-  /** What the server has forgotten is listed again, at once; anything else is tried again after a while. */
+  /** Where the server has forgotten what followed, everything is listed again, at once; anything else is tried again after a while. */
   async #recover(error: unknown, signal: AbortSignal): Promise<void> {
     const { code, retryAfterMs } = error instanceof ApiError ? error : {};
     if (code === 410) {
-      const wasKnown = this.#version !== undefined;
+      const wasFollowed = this.#version !== undefined && performance.now() - this.#listedAt >= FRUITLESS_MS;
       this.#version = undefined;
-      if (wasKnown) return;
+      if (wasFollowed) return;
     }
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = printable(error instanceof Error ? error.message : String(error));
     this.#failure = { since: this.#failure?.since ?? new Date(), reason };
     this.#options.onChange();
     const atLeast = code === 403 ? (this.#options.forbiddenMs ?? 0) : (retryAfterMs ?? 0);
@@ -277,6 +310,10 @@ async function* eventsOf(response: IncomingMessage): AsyncGenerator<WatchEvent, 
 function endsInitialEvents({ type, object }: WatchEvent): boolean {
   const annotations = child(child(object, 'metadata'), 'annotations');
   return type === 'BOOKMARK' && annotations['k8s.io/initial-events-end'] === 'true';
+}
+
+function stopped(): Error {
+  return new Error('Cannot list what the API server holds: it is followed no more');
 }
 
 function statusError(status: JsonObject): ApiError {

@@ -27,8 +27,10 @@ export function configMapOf({ nodeName, addresses }: NodeAddresses): JsonObject 
 /** Returns what such a ConfigMap tells. What is no address of a pod is left out. */
 export function readConfigMap(object: JsonObject): NodeAddresses {
   const addresses = new Map<string, readonly string[]>();
-  for (const [uid, list] of Object.entries(child(object, 'data')))
-    if (typeof list === 'string') addresses.set(uid, list.split(',').flatMap(podAddress));
+  for (const [uid, list] of Object.entries(child(object, 'data'))) {
+    const known = typeof list === 'string' ? list.split(',').flatMap(podAddress) : [];
+    if (known.length > 0) addresses.set(uid, known);
+  }
   return { nodeName: metaOf(object).name, addresses };
 }
 
@@ -61,9 +63,9 @@ export function withNodeAddresses(
   const result = new Map(pods);
   if (byNode.size === 0) return result;
   for (const [key, pod] of pods) {
-    const node = byNode.get(pod.nodeName ?? '');
+    const node = pod.nodeName === undefined ? undefined : byNode.get(pod.nodeName);
     if (node === undefined || pod.hostNetwork) continue;
-    const own = isFinished(pod) ? undefined : node.addresses.get(pod.uid ?? '');
+    const own = pod.uid === undefined || isFinished(pod) ? undefined : node.addresses.get(pod.uid);
     const addresses = own ?? pod.addresses.filter((address) => !node.taken.has(address));
     if (addresses.join() !== pod.addresses.join()) result.set(key, { ...pod, addresses });
   }

@@ -38,8 +38,9 @@ export function reader<T extends KubeObject>(
 
 /** Returns a policy that closes all that this one selects, or all of its namespace where even that cannot be read. */
 function closed(policy: JsonObject): NetworkPolicy | undefined {
-  const { podSelector, policyTypes } = child(policy, 'spec');
+  const { podSelector, egress, policyTypes: given } = child(policy, 'spec');
   const { namespace, name } = metaOf(policy);
+  const policyTypes = isEmpty(given) ? ['Ingress', ...(isEmpty(egress) ? [] : ['Egress'])] : given;
   const decoded = [
     { podSelector, policyTypes },
     { podSelector, policyTypes: BOTH },
@@ -51,6 +52,10 @@ function closed(policy: JsonObject): NetworkPolicy | undefined {
 }
 
 const BOTH = ['Ingress', 'Egress'];
+
+function isEmpty(list: unknown): boolean {
+  return list === undefined || list === null || (Array.isArray(list) && list.length === 0);
+}
 
 function decodedPolicy(value: JsonObject): NetworkPolicy | undefined {
   try {

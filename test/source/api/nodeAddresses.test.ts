@@ -1,0 +1,136 @@
+import * as fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import type { Pod } from '../../../src/kube/pod.ts';
+import {
+  configMapOf,
+  readConfigMap,
+  withNodeAddresses,
+  type NodeAddresses,
+} from '../../../src/source/api/nodeAddresses.ts';
+import { clusterOf, pod, type PodFacts } from '../../helpers/manifests.ts';
+
+function podsOf(facts: Readonly<Record<string, PodFacts & { readonly uid?: string }>>): ReadonlyMap<string, Pod> {
+  const manifests = Object.entries(facts).map(([name, { uid, ...rest }]) => {
+    const manifest = pod(`shop/${name}`, rest);
+    return { ...manifest, metadata: { ...(manifest['metadata'] as object), ...(uid !== undefined && { uid }) } };
+  });
+  return clusterOf(manifests).pods;
+}
+
+function addresses(pods: ReadonlyMap<string, Pod>): Readonly<Record<string, readonly string[]>> {
+  return Object.fromEntries(Array.from(pods.values(), (one) => [one.name, one.addresses]));
+}
+
+function told(nodeName: string, entries: Readonly<Record<string, readonly string[]>>): NodeAddresses {
+  return { nodeName, addresses: new Map(Object.entries(entries)) };
+}
+
+describe('the object of a node', () => {
+  test('tells what it was given', () => {
+    const one = told('node-1', { 'uid-a': ['10.0.0.1', 'fd00::1'], __proto__: ['10.0.0.2'] });
+    expect(configMapOf(one)).toEqual({
+      apiVersion: 'v1',
+      kind: 'ConfigMap',
+      metadata: { namespace: 'kube-nwplcy', name: 'node-1', labels: { 'app.kubernetes.io/managed-by': 'kube-nwplcy' } },
+      data: Object.fromEntries([...one.addresses].map(([uid, list]) => [uid, list.join(',')])),
+    });
+    expect(readConfigMap(JSON.parse(JSON.stringify(configMapOf(one))) as Record<string, unknown>)).toEqual(one);
+  });
+
+  test.for([[undefined], [null], [5], [[]], [{}]])('with data %j tells nothing', ([data]) => {
+    expect(readConfigMap({ metadata: { name: 'node-1' }, data })).toEqual(told('node-1', {}));
+  });
+
+  test.for([
+    ['no address', ''],
+    ['text', 'x'],
+    ['a number', 5],
+    ['loopback', '127.0.0.1,::1'],
+    ['unspecified', '0.0.0.0,::'],
+    ['link-local', '169.254.1.1,fe80::1,febf::1'],
+    ['multicast', '224.0.0.1,239.255.255.255,ff02::1'],
+    ['reserved', '240.0.0.1,255.255.255.255'],
+    ['a network', '10.0.0.0/8'],
+    ['IPv4 within IPv6', '::ffff:10.0.0.1'],
+  ])('gives no pod %s', ([, text]) => {
+    const data = { bad: text, good: `10.0.0.1,${String(text)}` };
+    expect(readConfigMap({ metadata: { name: 'node-1' }, data }).addresses).toEqual(new Map([['good', ['10.0.0.1']]]));
+  });
+});
+
+describe('a node', () => {
+  test('gives its pod the addresses that the API does not show yet', () => {
+    const pods = podsOf({ a: { uid: 'uid-a' }, b: { uid: 'uid-b', addresses: ['10.0.0.2'] } });
+    const result = withNodeAddresses(pods, [told('node-1', { 'uid-a': ['10.0.0.1'] })]);
+    expect(addresses(result)).toEqual({ a: ['10.0.0.1'], b: ['10.0.0.2'] });
+    expect(result.get('shop/b')).toBe(pods.get('shop/b'));
+    expect(addresses(pods)).toEqual({ a: [], b: ['10.0.0.2'] });
+  });
+
+  test('knows better than the API: the pod was started anew with another address', () => {
+    const pods = podsOf({ a: { uid: 'uid-a', addresses: ['10.0.0.1'] } });
+    expect(addresses(withNodeAddresses(pods, [told('node-1', { 'uid-a': ['10.0.0.9'] })]))).toEqual({
+      a: ['10.0.0.9'],
+    });
+  });
+
+  test('takes an address from its other pods that gives it to one', () => {
+    const pods = podsOf({
+      gone: { uid: 'uid-gone', addresses: ['10.0.0.1', 'fd00::1'] },
+      elsewhere: { uid: 'uid-elsewhere', addresses: ['10.0.0.1'], nodeName: 'node-2' },
+      late: { uid: 'uid-late' },
+    });
+    expect(addresses(withNodeAddresses(pods, [told('node-1', { 'uid-late': ['10.0.0.1'] })]))).toEqual({
+      gone: ['fd00::1'],
+      elsewhere: ['10.0.0.1'],
+      late: ['10.0.0.1'],
+    });
+  });
+
+  test.for<readonly [string, PodFacts & { readonly uid?: string }]>([
+    ['of another node', { uid: 'uid-a', nodeName: 'node-2' }],
+    ['of no node', { uid: 'uid-a', nodeName: '' }],
+    ['with another uid', { uid: 'uid-b' }],
+    ['without a uid', {}],
+    ['of the host network', { uid: 'uid-a', hostNetwork: true }],
+    ['that has finished', { uid: 'uid-a', phase: 'Succeeded' }],
+    ['that has failed', { uid: 'uid-a', phase: 'Failed' }],
+  ])('gives nothing to a pod %s', ([, facts]) => {
+    const pods = podsOf({ a: facts });
+    const all = [told('node-1', { 'uid-a': ['10.0.0.1'], '': ['10.0.0.2'] }), told('', { 'uid-a': ['10.0.0.3'] })];
+    expect(withNodeAddresses(pods, all)).toEqual(pods);
+  });
+
+  test('speaks for its own running pods by their uid only, and takes nothing from another node', () => {
+    const address = fc.integer({ min: 1, max: 6 }).map((last) => `10.0.0.${last}`);
+    const uid = fc.constantFrom('uid-1', 'uid-2', 'uid-3', 'uid-4', '');
+    const nodeName = fc.constantFrom('node-1', 'node-2', 'node-3');
+    const facts = fc.record({
+      uid,
+      nodeName: fc.oneof(nodeName, fc.constant('')),
+      addresses: fc.uniqueArray(address, { maxLength: 2 }),
+      hostNetwork: fc.boolean(),
+      phase: fc.constantFrom('Running', 'Pending', 'Succeeded'),
+    });
+    const node = fc.record({
+      nodeName,
+      addresses: fc.dictionary(uid, fc.array(address, { minLength: 1, maxLength: 2 })),
+    });
+    const nodes = fc.uniqueArray(node, { selector: (one) => one.nodeName });
+    fc.assert(
+      fc.property(fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), facts), nodes, (pods, tellers) => {
+        const before = podsOf(pods);
+        const all = tellers.map((one) => told(one.nodeName, one.addresses));
+        for (const [key, { addresses: after, ...rest }] of withNodeAddresses(before, all)) {
+          const { addresses: shown, ...same } = before.get(key) as Pod;
+          expect(rest).toEqual(same);
+          const teller = all.find((one) => one.nodeName === rest.nodeName)?.addresses ?? new Map<string, string[]>();
+          const isRunning = !rest.hostNetwork && rest.phase !== 'Succeeded';
+          const given = isRunning && rest.uid !== undefined ? teller.get(rest.uid) : undefined;
+          const taken = rest.hostNetwork ? [] : [...teller.values()].flat();
+          expect(after).toEqual(given ?? shown.filter((one) => !taken.includes(one)));
+        }
+      }),
+    );
+  });
+});
