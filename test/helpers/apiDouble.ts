@@ -174,6 +174,13 @@ export class ApiDouble implements AsyncDisposable {
     for (const watcher of this.#watchers) for (const change of this.#changes) tell(watcher, change);
   }
 
+  /** Is back in an earlier state, without an object, as after a backup of its store was put back; open watches hear nothing of it. */
+  setBack(): void {
+    this.#version = Math.floor(this.#version / 2);
+    this.#objects.clear();
+    this.#changes = [];
+  }
+
   /** Forgets all changes, and pages that are not told yet. */
   compact(): void {
     this.#compacted = this.#version;

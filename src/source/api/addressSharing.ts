@@ -4,7 +4,14 @@ import { printable } from '../../net/quote.ts';
 import type { JsonObject } from './apiObject.ts';
 import { ApiError, type ApiConnection } from './connection.ts';
 import { ListWatch } from './listWatch.ts';
-import { configMapOf, LABELS, NAMESPACE, readConfigMap, type NodeAddresses } from './nodeAddresses.ts';
+import {
+  configMapOf,
+  LABELS,
+  NAMESPACE,
+  readConfigMap,
+  type NodeAddresses,
+  type ToldAddresses,
+} from './nodeAddresses.ts';
 import { pause } from './pause.ts';
 
 const CONFIG_MAPS = `/api/v1/namespaces/${NAMESPACE}/configmaps`;
@@ -61,8 +68,9 @@ export class AddressSharing {
   }
 
   /** What the other nodes tell. */
-  others(): readonly NodeAddresses[] {
-    return [...this.#others.objects.values()].filter(({ nodeName }) => nodeName !== this.#options.nodeName);
+  others(): readonly ToldAddresses[] {
+    const others = [...this.#others.objects.values()].filter(({ nodeName }) => nodeName !== this.#options.nodeName);
+    return others.map((told) => ({ ...told, version: this.#others.changedIn(told) }));
   }
 
   start(): void {
@@ -89,7 +97,8 @@ export class AddressSharing {
   #update(): void {
     if (this.#own === undefined) return;
     const unpublished = [...this.#own].filter(
-      ([uid, addresses]) => KEY.test(uid) && this.#shown.get(uid)?.addresses.join() !== addresses.join(),
+      ([uid, addresses]) =>
+        KEY.test(uid) && this.#shown.get(uid)?.addresses.toSorted().join() !== addresses.toSorted().join(),
     );
     this.#wanted = configMapOf({ nodeName: this.#options.nodeName, addresses: new Map(unpublished) });
     if (this.#hasNews()) this.#news.abort();

@@ -97,8 +97,10 @@ class ApiServerSource implements Source {
     if (!isDnsLabel(namespace) || !isDnsSubdomain(name)) return;
     if (now - (this.#lookedFor.get(key) ?? -Infinity) < BETWEEN_LOOKS_MS) return;
     if (this.#lookedFor.size >= MOST_LOOKED_FOR) this.#lookedFor.clear();
-    this.#lookedFor.set(key, now);
-    void this.#readPod(`/api/v1/namespaces/${namespace}/pods/${name}`);
+    this.#lookedFor.set(key, Infinity); // under way
+    void this.#readPod(`/api/v1/namespaces/${namespace}/pods/${name}`).then(() =>
+      this.#lookedFor.set(key, performance.now()),
+    );
   }
 
   shareAddresses(addresses: ReadonlyMap<string, readonly string[]>): void {
@@ -171,7 +173,7 @@ class ApiServerSource implements Source {
     const { nodeName } = this.#options;
     const own = [...pods.values()].filter((pod) => pod.nodeName === nodeName);
     this.#sharing.see(new Map(own.flatMap((pod) => (pod.uid === undefined ? [] : [[pod.uid, pod]]))));
-    return withNodeAddresses(pods, this.#sharing.others());
+    return withNodeAddresses(pods, this.#sharing.others(), (pod) => this.#pods.changedIn(pod));
   }
 
   /** The oldest failure tells since when. */

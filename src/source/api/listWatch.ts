@@ -56,11 +56,12 @@ interface WatchEvent {
  * Follows a collection of the API, for ever: lists it and watches it from there (Kubernetes API concepts, "Efficient detection of changes"). A
  * later list replaces what is known in one step. While the server is away what is known stays.
  */
-export class ListWatch<T> {
+export class ListWatch<T extends object> {
   readonly #options: ListWatchOptions<T>;
   readonly #backoff = new Backoff();
   readonly #stop = new AbortController();
   #objects = new Map<string, T>();
+  readonly #versions = new WeakMap<T, string>();
   #isSynced = false;
   #failure: Failure | undefined;
   /** The server has told of everything up to this; `undefined`: the collection must be listed. */
@@ -81,6 +82,11 @@ export class ListWatch<T> {
   /** By `namespace/name`, or by name where there is no namespace. Changes in place. */
   get objects(): ReadonlyMap<string, T> {
     return this.#objects;
+  }
+
+  /** Returns the resourceVersion in which one of `objects` came to say what it says. */
+  changedIn(object: T): string {
+    return this.#versions.get(object) ?? '';
   }
 
   /** Whether the collection was listed at least once. */
@@ -240,8 +246,12 @@ export class ListWatch<T> {
   }
 
   #take(event: WatchEvent): void {
-    const isChange = this.#apply(event, this.#objects);
     const { resourceVersion } = metaOf(event.object);
+    if (resourceVersion !== '' && this.#version !== undefined && isNewer(this.#version, resourceVersion)) {
+      this.#version = undefined;
+      throw new Error('the server is back in an earlier state');
+    }
+    const isChange = this.#apply(event, this.#objects);
     if (resourceVersion !== '') this.#version = resourceVersion;
     if (event.type !== 'BOOKMARK') this.#backoff.reset();
     if (isChange) this.#options.onChange();
@@ -271,6 +281,7 @@ export class ListWatch<T> {
     const decoded = this.#options.decode(object);
     if (decoded === undefined) return objects.delete(key);
     if (before !== undefined && isDeepStrictEqual(before, decoded)) return false;
+    this.#versions.set(decoded, metaOf(object).resourceVersion);
     objects.set(key, decoded);
     return true;
   }
@@ -281,14 +292,37 @@ export class ListWatch<T> {
     this.#options.onChange();
   }
 
+  /**
+   * A collection that nobody changes is silent for as long where etcd tells the server no progress: then there are no bookmarks. But a server whose
+   * etcd was set back is silent, too, until it comes to where it was before. Returns what is wrong; `undefined` when the watch can go on.
+   */
+  async #afterSilence(silence: SilenceError, signal: AbortSignal): Promise<{ readonly error: unknown } | undefined> {
+    if (this.#version === undefined) return { error: silence };
+    const query = new URLSearchParams({ ...this.#options.query, limit: '1' });
+    try {
+      const path = `${this.#options.path}?${query.toString()}`;
+      const page = await this.#options.connection.json({ path, signal, silenceMs: LIST_SILENCE_MS });
+      const now = isObject(page) ? metaOf(page).resourceVersion : '';
+      if (isNewer(this.#version, now)) this.#version = undefined;
+      return undefined;
+    } catch (error) {
+      return { error };
+    }
+  }
+
   /** Where the server has forgotten what followed, everything is listed again, at once; anything else is tried again after a while. */
-  async #recover(error: unknown, signal: AbortSignal): Promise<void> {
+  async #recover(cause: unknown, signal: AbortSignal): Promise<void> {
+    const failed = cause instanceof SilenceError ? await this.#afterSilence(cause, signal) : { error: cause };
+    if (failed === undefined || signal.aborted) return;
+    const { error } = failed;
     const { code, retryAfterMs } = error instanceof ApiError ? error : {};
     if (code === 410) {
       const wasFollowed = this.#version !== undefined && performance.now() - this.#listedAt >= FRUITLESS_MS;
       this.#version = undefined;
       if (wasFollowed) return;
     }
+    // From where it was to go on, the server cannot: a list tells what it has ("too large resource version" is a 504).
+    if (code !== undefined && !FAILS_A_LIST_TOO.has(code)) this.#version = undefined;
     const reason = printable(error instanceof Error ? error.message : String(error));
     this.#failure = { since: this.#failure?.since ?? new Date(), reason };
     this.#options.onChange();

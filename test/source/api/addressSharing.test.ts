@@ -253,7 +253,13 @@ describe('what other nodes tell', () => {
     api.put({ ...told('node-4', { 'uid-4': '10.0.0.4' }), metadata: { namespace: 'shop', name: 'node-4' } });
     sharing.start();
     await until(() => changes > 0);
-    expect(sharing.others()).toEqual([{ nodeName: 'node-2', addresses: new Map([['uid-of-node-2', ['10.0.0.1']]]) }]);
+    expect(sharing.others()).toEqual([
+      {
+        nodeName: 'node-2',
+        addresses: new Map([['uid-of-node-2', ['10.0.0.1']]]),
+        version: expect.stringMatching(/^\d+$/),
+      },
+    ]);
     api.put(told('node-2', {}));
     await until(() => sharing.others()[0]?.addresses.size === 0);
   });

@@ -1,12 +1,7 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Pod } from '../../../src/kube/pod.ts';
-import {
-  configMapOf,
-  readConfigMap,
-  withNodeAddresses,
-  type NodeAddresses,
-} from '../../../src/source/api/nodeAddresses.ts';
+import { configMapOf, readConfigMap, withNodeAddresses } from '../../../src/source/api/nodeAddresses.ts';
 import { clusterOf, pod, type PodFacts } from '../../helpers/manifests.ts';
 
 function podsOf(facts: Readonly<Record<string, PodFacts & { readonly uid?: string }>>): ReadonlyMap<string, Pod> {
@@ -21,9 +16,13 @@ function addresses(pods: ReadonlyMap<string, Pod>): Readonly<Record<string, read
   return Object.fromEntries(Array.from(pods.values(), (one) => [one.name, one.addresses]));
 }
 
-function told(nodeName: string, entries: Readonly<Record<string, readonly string[]>>): NodeAddresses {
-  return { nodeName, addresses: new Map(Object.entries(entries)) };
+function told(nodeName: string, entries: Readonly<Record<string, readonly string[]>>) {
+  return { nodeName, addresses: new Map(Object.entries(entries)), version: '20' };
 }
+
+/** Every pod was changed before its node told anything. */
+const before = () => '10';
+const after = () => '30';
 
 describe('the object of a node', () => {
   test('tells what it was given', () => {
@@ -34,11 +33,15 @@ describe('the object of a node', () => {
       metadata: { namespace: 'kube-nwplcy', name: 'node-1', labels: { 'app.kubernetes.io/managed-by': 'kube-nwplcy' } },
       data: Object.fromEntries([...one.addresses].map(([uid, list]) => [uid, list.join(',')])),
     });
-    expect(readConfigMap(JSON.parse(JSON.stringify(configMapOf(one))) as Record<string, unknown>)).toEqual(one);
+    const { nodeName, addresses: tells } = one;
+    expect(readConfigMap(JSON.parse(JSON.stringify(configMapOf(one))) as Record<string, unknown>)).toEqual({
+      nodeName,
+      addresses: tells,
+    });
   });
 
   test.for([[undefined], [null], [5], [[]], [{}]])('with data %j tells nothing', ([data]) => {
-    expect(readConfigMap({ metadata: { name: 'node-1' }, data })).toEqual(told('node-1', {}));
+    expect(readConfigMap({ metadata: { name: 'node-1' }, data })).toEqual({ nodeName: 'node-1', addresses: new Map() });
   });
 
   test.for([
@@ -61,7 +64,7 @@ describe('the object of a node', () => {
 describe('a node', () => {
   test('gives its pod the addresses that the API does not show yet', () => {
     const pods = podsOf({ a: { uid: 'uid-a' }, b: { uid: 'uid-b', addresses: ['10.0.0.2'] } });
-    const result = withNodeAddresses(pods, [told('node-1', { 'uid-a': ['10.0.0.1'] })]);
+    const result = withNodeAddresses(pods, [told('node-1', { 'uid-a': ['10.0.0.1'] })], before);
     expect(addresses(result)).toEqual({ a: ['10.0.0.1'], b: ['10.0.0.2'] });
     expect(result.get('shop/b')).toBe(pods.get('shop/b'));
     expect(addresses(pods)).toEqual({ a: [], b: ['10.0.0.2'] });
@@ -69,8 +72,22 @@ describe('a node', () => {
 
   test('knows better than the API: the pod was started anew with another address', () => {
     const pods = podsOf({ a: { uid: 'uid-a', addresses: ['10.0.0.1'] } });
-    expect(addresses(withNodeAddresses(pods, [told('node-1', { 'uid-a': ['10.0.0.9'] })]))).toEqual({
+    expect(addresses(withNodeAddresses(pods, [told('node-1', { 'uid-a': ['10.0.0.9'] })], before))).toEqual({
       a: ['10.0.0.9'],
+    });
+  });
+
+  test('is believed no longer than until the API tells something newer: its agent may be gone since', () => {
+    const pods = podsOf({
+      a: { uid: 'uid-a', addresses: ['10.0.0.1'] },
+      heir: { uid: 'uid-heir', addresses: ['10.0.0.9'] },
+      late: { uid: 'uid-late' },
+    });
+    const tells = [told('node-1', { 'uid-a': ['10.0.0.9'], 'uid-late': ['10.0.0.3'] })];
+    expect(addresses(withNodeAddresses(pods, tells, after))).toEqual({
+      a: ['10.0.0.1'],
+      heir: ['10.0.0.9'],
+      late: ['10.0.0.3'],
     });
   });
 
@@ -80,7 +97,7 @@ describe('a node', () => {
       elsewhere: { uid: 'uid-elsewhere', addresses: ['10.0.0.1'], nodeName: 'node-2' },
       late: { uid: 'uid-late' },
     });
-    expect(addresses(withNodeAddresses(pods, [told('node-1', { 'uid-late': ['10.0.0.1'] })]))).toEqual({
+    expect(addresses(withNodeAddresses(pods, [told('node-1', { 'uid-late': ['10.0.0.1'] })], before))).toEqual({
       gone: ['fd00::1'],
       elsewhere: ['10.0.0.1'],
       late: ['10.0.0.1'],
@@ -98,7 +115,7 @@ describe('a node', () => {
   ])('gives nothing to a pod %s', ([, facts]) => {
     const pods = podsOf({ a: facts });
     const all = [told('node-1', { 'uid-a': ['10.0.0.1'], '': ['10.0.0.2'] }), told('', { 'uid-a': ['10.0.0.3'] })];
-    expect(withNodeAddresses(pods, all)).toEqual(pods);
+    expect(withNodeAddresses(pods, all, before)).toEqual(pods);
   });
 
   test('speaks for its own running pods by their uid only, and takes nothing from another node', () => {
@@ -119,16 +136,20 @@ describe('a node', () => {
     const nodes = fc.uniqueArray(node, { selector: (one) => one.nodeName });
     fc.assert(
       fc.property(fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), facts), nodes, (pods, tellers) => {
-        const before = podsOf(pods);
+        const shownPods = podsOf(pods);
         const all = tellers.map((one) => told(one.nodeName, one.addresses));
-        for (const [key, { addresses: after, ...rest }] of withNodeAddresses(before, all)) {
-          const { addresses: shown, ...same } = before.get(key) as Pod;
+        for (const [key, { addresses: result, ...rest }] of withNodeAddresses(shownPods, all, before)) {
+          const { addresses: shown, ...same } = shownPods.get(key) as Pod;
           expect(rest).toEqual(same);
           const teller = all.find((one) => one.nodeName === rest.nodeName)?.addresses ?? new Map<string, string[]>();
           const isRunning = !rest.hostNetwork && rest.phase !== 'Succeeded';
           const given = isRunning && rest.uid !== undefined ? teller.get(rest.uid) : undefined;
-          const taken = rest.hostNetwork ? [] : [...teller.values()].flat();
-          expect(after).toEqual(given ?? shown.filter((one) => !taken.includes(one)));
+          // Only what a pod of the node was given is no other's.
+          const uids = [...shownPods.values()].filter(
+            (one) => one.nodeName === rest.nodeName && !one.hostNetwork && one.phase !== 'Succeeded',
+          );
+          const taken = rest.hostNetwork ? [] : uids.flatMap((one) => teller.get(one.uid ?? 'nobody') ?? []);
+          expect(result).toEqual(given ?? shown.filter((one) => !taken.includes(one)));
         }
       }),
     );
