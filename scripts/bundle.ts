@@ -1,5 +1,5 @@
 import { join } from 'node:path';
-import { build, type BuildOptions, type Metafile } from 'esbuild';
+import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
 import { execa } from 'execa';
 
 /** The two halves of the executable, each one file of ASCII text. */
@@ -26,6 +26,7 @@ export async function bundle(folder: string): Promise<Bundles> {
   await build({
     ...options,
     entryPoints: ['src/cli/main.ts'],
+    plugins: [kubeConfigOnly],
     outfile: bundles.commandLine,
     // An expression: the function that src/main.ts calls.
     banner: { js: '(function (module, require) {' },
@@ -40,6 +41,24 @@ export async function bundle(folder: string): Promise<Bundles> {
   checkModules(plugin.metafile);
   return bundles;
 }
+
+// Of the Kubernetes client only KubeConfig is used, and of that neither `makeApiClient` nor what is for `fetch`: the generated API and undici are
+// 2.4 MB that every command would carry.
+const UNUSED: ReadonlyMap<RegExp, readonly string[]> = new Map([
+  [/client-node\/dist\/gen\/index\.js$/, ['createConfiguration', 'ServerConfiguration']],
+  [/client-node\/dist\/middleware\.js$/, ['setHeaderMiddleware']],
+  [/node_modules\/undici\/index\.js$/, ['Agent', 'ProxyAgent']],
+]);
+
+const kubeConfigOnly: Plugin = {
+  name: 'kubeConfigOnly',
+  setup(into) {
+    for (const [filter, names] of UNUSED)
+      into.onLoad({ filter }, () => ({
+        contents: names.map((name) => `export const ${name} = undefined;`).join('\n'),
+      }));
+  },
+};
 
 function checkModules({ outputs }: Metafile): void {
   const required = Object.values(outputs).flatMap(({ imports }) =>
