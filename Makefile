@@ -39,6 +39,11 @@ demo: build
 	@scripts/setup.sh $(running)
 	@$(run) node scripts/demo.ts
 
+# ONLY=add,react,path,agent,compile measures some parts, FULL=1 every size.
+bench: build
+	@scripts/setup.sh $(running) cc=build-essential iperf3=iperf3
+	@$(run) node bench/main.ts
+
 check: types lint formatted unused
 
 types: $(modules)
