@@ -17,7 +17,7 @@ packing := $(triple.$(ARCH))-strip=binutils-$(subst _,-,$(triple.$(ARCH)))
 running := iptables=iptables ipset=ipset conntrack=conntrack nft=nftables ip=iproute2 modprobe=kmod \
 	/usr/lib/cni/bridge=containernetworking-plugins
 
-.PHONY: build test test-slow demo check types lint formatted unused format clean
+.PHONY: build test test-slow demo bench check types lint formatted unused format clean
 
 build: $(executable)
 

@@ -28,7 +28,8 @@ describe.for(PLACES)('$mode, $backend', ({ mode, backend }) => {
   let far: LabPod;
 
   beforeAll(async () => {
-    cluster = await ProductCluster.start({ mode, backend, nodes: 2 });
+    // However late the agent is on a loaded machine: what ADD does then is told elsewhere.
+    cluster = await ProductCluster.start({ mode, backend, nodes: 2, conflist: { agentTimeoutMs: 8_000 } });
     nextHost = 32;
     const { lab } = cluster;
     lab.manifests.apply(policy('closed/deny', { podSelector: {}, policyTypes: ['Ingress', 'Egress'] }));
