@@ -54,10 +54,10 @@ test.for([
 
 test('an ADD whose runtime was killed ends as an orphan, and a DEL after it leaves nothing', async () => {
   const pod = at.sandbox({ namespace: 'closed', name: 'orphan' });
-  await at.setNeighbours({ after: [{ type: FAKE, delayMs: 700 }] });
+  await at.setNeighbours({ after: [{ type: FAKE, delayMs: 2000 }] });
   const run = pod.run();
   run.catch(() => {}); // told below
-  await until('have hooked the pod in', () => podFiles('hooked').length === 1);
+  await until('have hooked the pod in', () => at.pluginsThatRun('ADD').includes(FAKE));
   await at.containerd.kill();
   await expect(run).rejects.toThrow('Unavailable');
   expect(at.pluginsThatRun('ADD')).toEqual([FAKE]);
