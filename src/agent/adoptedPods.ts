@@ -20,22 +20,44 @@ export interface AdoptedPod {
 export class AdoptedPods {
   readonly #log: Logger;
   #addresses = '';
+  #complaint: string | undefined;
   #interfaces: ReadonlyMap<string, PodInterface> = new Map();
 
   constructor(log: Logger) {
     this.#log = log;
   }
 
-  /** Returns how to hook these pods in. Looks for interfaces when they are others than before, or when told to. Throws a CommandError. */
+  /** Returns how to hook these pods in. Looks for interfaces when they are others than before, or when told to. */
   async update(pods: readonly Pod[], { look }: { readonly look: boolean }): Promise<readonly AdoptedPod[]> {
     const addresses = pods.flatMap((pod) => pod.addresses);
     const areOthers = addresses.join() !== this.#addresses;
     if (addresses.length > 0 && (areOthers || look))
-      this.#interfaces = await findPodInterfaces(addresses, { patienceMs: areOthers ? PATIENCE_MS : 0 });
+      this.#interfaces = await this.#find(addresses, { patienceMs: areOthers ? PATIENCE_MS : 0 });
     this.#addresses = addresses.join();
     const adopted = adopt(pods, this.#interfaces);
     if (areOthers) this.#tell(adopted);
     return adopted;
+  }
+
+  /** Whatever keeps them from being found keeps no pod open: its addresses hook it in. */
+  async #find(
+    addresses: readonly string[],
+    options: { readonly patienceMs: number },
+  ): Promise<ReadonlyMap<string, PodInterface>> {
+    try {
+      const found = await findPodInterfaces(addresses, options);
+      this.#complaint = undefined;
+      return found;
+    } catch (error) {
+      const complaint = error instanceof Error ? error.message : String(error);
+      if (complaint !== this.#complaint)
+        this.#log.warn(
+          { err: error },
+          'Cannot look for the interfaces of pods that the plugin did not add: install "iproute2"',
+        );
+      this.#complaint = complaint;
+      return this.#interfaces;
+    }
   }
 
   #tell(adopted: readonly AdoptedPod[]): void {

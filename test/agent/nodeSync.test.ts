@@ -1,4 +1,4 @@
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
@@ -140,6 +140,20 @@ describe('the first pass', () => {
       FAMILIES.map((family) => [...fake.tables[family].chains].filter(([name]) => name !== 'KUBE-NWPLCY-CHAIN')),
     ).toEqual(before);
     expect(sync.report().pods).toEqual({ attached: 2, adopted: 0, isolated: 1, quarantined: [] });
+  });
+});
+
+describe('a pod that nobody recorded', () => {
+  test('is hooked in by its addresses where nothing can look for its interface', async () => {
+    for (const program of ['ip', 'bridge'])
+      writeFileSync(join(fake.directory, program), '#!/bin/sh\nexit 1\n', { mode: 0o700 });
+    cluster = clusterOf([namespace('shop'), pod('shop/db', { ...labels('db'), addresses: DB.addresses }), DB_FROM_WEB]);
+    await pass('thorough');
+    expect(sync.report().pods).toEqual({ attached: 1, adopted: 1, isolated: 1, quarantined: [] });
+    expect(fake.tables.ipv4.rules('NWPLCY-INGRESS')).toEqual([
+      expect.stringMatching(/^-d 10\.0\.0\.2\/32 .*"shop\/db" -g NWPLCY-PI-/),
+    ]);
+    expect(listExpected(runtimeDir)).toEqual(['shop/db']);
   });
 });
 

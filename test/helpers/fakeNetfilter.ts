@@ -44,7 +44,8 @@ export class FakeNetfilter {
   readonly flows: Record<IpFamily, string> = { ipv4: '', ipv6: '' };
   /** Every run so far. */
   readonly runs: Run[] = [];
-  readonly #directory = mkdtempSync(join(tmpdir(), 'fake-netfilter-'));
+  /** First in PATH: what a test puts here is found before the machine's. */
+  readonly directory = mkdtempSync(join(tmpdir(), 'fake-netfilter-'));
   readonly #path = process.env['PATH'];
   readonly #server: Server;
   readonly #answers: Answer[] = [];
@@ -64,16 +65,16 @@ export class FakeNetfilter {
     await new Promise<void>((resolve) => fake.#server.listen(0, '127.0.0.1', resolve));
     const address = fake.#server.address();
     const port = typeof address === 'object' ? address?.port : undefined;
-    writeFileSync(join(fake.#directory, 'fake'), clientScript(port ?? 0, fake.#directory), { mode: 0o700 });
-    for (const program of PROGRAMS) symlinkSync('fake', join(fake.#directory, program));
-    process.env['PATH'] = `${fake.#directory}:${fake.#path}`;
+    writeFileSync(join(fake.directory, 'fake'), clientScript(port ?? 0, fake.directory), { mode: 0o700 });
+    for (const program of PROGRAMS) symlinkSync('fake', join(fake.directory, program));
+    process.env['PATH'] = `${fake.directory}:${fake.#path}`;
     return fake;
   }
 
   stop(): void {
     process.env['PATH'] = this.#path;
     this.#server.close();
-    rmSync(this.#directory, { recursive: true });
+    rmSync(this.directory, { recursive: true });
   }
 
   /** Makes the next run that `answer` has an answer for end that way; nothing is changed by it. */
@@ -107,8 +108,8 @@ export class FakeNetfilter {
       this.runs.push(run);
       const number = this.runs.length;
       const { exitCode, stdout = '', stderr = '' } = await this.#end(run);
-      writeFileSync(join(this.#directory, `${number}.out`), stdout);
-      writeFileSync(join(this.#directory, `${number}.err`), stderr);
+      writeFileSync(join(this.directory, `${number}.out`), stdout);
+      writeFileSync(join(this.directory, `${number}.err`), stderr);
       socket.end(`${number} ${exitCode}\n`);
       return;
     }
