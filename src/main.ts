@@ -1,5 +1,6 @@
 import { readSync, writeSync } from 'node:fs';
 import type * as CommandLine from './cli/main.ts';
+import { flushed } from './cli/flushed.ts';
 import { runPlugin } from './cni/plugin.ts';
 
 // A container runtime says by CNI_COMMAND that it calls a plugin (CNI spec, section 2); nothing else sets it.
@@ -26,9 +27,7 @@ async function main(args: readonly string[]): Promise<never> {
     // By its path this program may be found replaced, or gone.
     executable: process.getBuiltinModule('node:sea').isSea() ? '/proc/self/exe' : undefined,
   });
-  // A pipe takes 64 KiB at a time, and the end of the process takes the rest away.
-  for (const stream of [process.stdout, process.stderr])
-    await new Promise<void>((resolve) => stream.write('', () => resolve()));
+  await Promise.all([process.stdout, process.stderr].map(flushed));
   process.exit(exitCode);
 }
 

@@ -10,10 +10,10 @@ import { IP_FAMILIES } from '../net/family.ts';
 import { readBackendChoice, writeBackendChoice } from '../rendezvous/backendChoice.ts';
 import { DEFAULT_RUNTIME_DIR, makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { apiServerSource } from '../source/api/apiServerSource.ts';
-import { connect } from '../source/api/kubeConfig.ts';
 import { directorySource } from '../source/directory.ts';
 import type { Source } from '../source/source.ts';
 import { VERSION } from '../version.ts';
+import { connectApiServer } from './apiServer.ts';
 import type { CommandIo } from './io.ts';
 import { parseSource, type SourceChoice } from './sourceChoice.ts';
 
@@ -86,9 +86,7 @@ async function openSource(
     const { path } = source;
     return { source: directorySource({ path, stateDir: `${runtimeDir}/manifests` }), name: `dir:${path}` };
   }
-  if (kubeconfig === undefined && env['KUBERNETES_SERVICE_HOST'] === undefined)
-    throw new Error('Cannot find the API server: this process is no pod of a cluster; give --kubeconfig');
-  const connection = await connect(kubeconfig);
+  const connection = await connectApiServer(kubeconfig, env);
   const warn = (message: string) => log.warn(message);
   return {
     source: apiServerSource({ connection, nodeName, shareAddresses, warn }),

@@ -6,7 +6,7 @@ import { matrix, type Cell, type MatrixOptions } from '../policy/matrix.ts';
 import { matrixChanges } from '../policy/matrixChanges.ts';
 import { changesText } from './changesText.ts';
 import { differences, differenceText, readExpectedCells } from './expectedCells.ts';
-import { stdoutFlushed } from './flushed.ts';
+import { flushed } from './flushed.ts';
 import type { CommandIo } from './io.ts';
 import { matrixText } from './matrixText.ts';
 import { answering, NoAnswerError, readFiles, readObjects, withSource, type SourceFlags } from './objects.ts';
@@ -112,7 +112,7 @@ async function writeCells(cells: Iterable<Cell>, io: CommandIo): Promise<void> {
   for (const some of portions(cells)) {
     io.stdout(separator + some.map((cell) => JSON.stringify(cell)).join(',\n'));
     separator = ',\n';
-    await stdoutFlushed();
+    await flushed(process.stdout);
   }
   io.stdout('\n]}\n');
 }

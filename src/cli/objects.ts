@@ -4,9 +4,9 @@ import { objectKey } from '../kube/pod.ts';
 import { printable, quote } from '../net/quote.ts';
 import { assemble, type FileObjects } from '../source/assemble.ts';
 import { apiServerSource } from '../source/api/apiServerSource.ts';
-import { connect } from '../source/api/kubeConfig.ts';
 import { readManifests } from '../source/readManifests.ts';
 import type { Source, SourceProblem, SourceState } from '../source/source.ts';
+import { connectApiServer } from './apiServer.ts';
 import type { CommandIo } from './io.ts';
 import { parseSource, type SourceChoice } from './sourceChoice.ts';
 import { problemText } from './sync.ts';
@@ -56,10 +56,8 @@ async function readDirectory(path: string): Promise<KnownObjects> {
 }
 
 async function readApiServer(kubeconfig: string | undefined, { env, stderr }: CommandIo): Promise<SourceState> {
-  if (kubeconfig === undefined && env['KUBERNETES_SERVICE_HOST'] === undefined)
-    throw new NoAnswerError('Cannot find the API server: this process is no pod of a cluster; give --kubeconfig');
   const source = apiServerSource({
-    connection: await connect(kubeconfig).catch(noAnswer),
+    connection: await connectApiServer(kubeconfig, env).catch(noAnswer),
     nodeName: '',
     shareAddresses: false,
     warn: (message) => stderr(`${printable(message)}\n`),
