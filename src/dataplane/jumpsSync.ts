@@ -8,8 +8,6 @@ import { listedPlace, listingArguments, type JumpChain, type JumpPlace } from '.
 import { spawnSync } from './spawnSync.ts';
 import { findTool } from './tools.ts';
 
-export type { JumpChain, JumpPlace } from './nftListing.ts';
-
 const LISTING_LIMIT_MS = 10_000;
 
 /** Returns where our jumps stand. The entry chain must exist. Nothing but our own line is looked for in others' chains. */

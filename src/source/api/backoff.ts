@@ -1,7 +1,7 @@
 const FIRST_MS = 100;
 const LONGEST_MS = 10_000;
 
-/** How long to wait before the next try: twice as long each time, and anything below that, so that not all nodes of a cluster try at once. */
+/** How long to wait before the next try: up to twice as long each time, and at least half of that; not all nodes of a cluster try at once. */
 export class Backoff {
   #failures = 0;
 

@@ -11,7 +11,7 @@ const PAGE = 500;
 const LIST_SILENCE_MS = 30_000;
 /** A server that does not know how to stream a list tells of changes for ever after. */
 const STREAMED_LIST_MS = 60_000;
-/** Bookmarks come about once a minute: a watch without any word for longer is dead. */
+/** Bookmarks come about once a minute, where etcd allows for them: a server that is silent for longer is asked whether it is well. */
 const WATCH_SILENCE_MS = 90_000;
 /** The server ends a watch after this time, or up to twice that: not all of a cluster's watches at once. */
 const SHORTEST_WATCH_S = 300;
