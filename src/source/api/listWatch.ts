@@ -1,32 +1,24 @@
-import type { IncomingMessage } from 'node:http';
 import { isDeepStrictEqual } from 'node:util';
 import { printable, quote } from '../../net/quote.ts';
-import { child, isNewer, isObject, keyOf, metaOf, text, type JsonObject } from './apiObject.ts';
+import { isNewer, keyOf, metaOf, type JsonObject } from './apiObject.ts';
 import { Backoff } from './backoff.ts';
-import { ApiError, limitSilence, SilenceError, type ApiConnection } from './connection.ts';
-import { linesOf } from './lines.ts';
+import { Collection, LIST_SILENCE_MS, type CollectionOptions } from './collection.ts';
+import { ApiError, limitSilence, SilenceError } from './connection.ts';
 import { pause } from './pause.ts';
+import { endsInitialEvents, eventsOf, statusError, type WatchEvent } from './watchEvents.ts';
 
 const PAGE = 500;
-const LIST_SILENCE_MS = 30_000;
 /** A server that does not know how to stream a list tells of changes for ever after. */
 const STREAMED_LIST_MS = 60_000;
 /** Bookmarks come about once a minute, where etcd allows for them: a server that is silent for longer is asked whether it is well. */
 const WATCH_SILENCE_MS = 90_000;
-/** The server ends a watch after this time, or up to twice that: not all of a cluster's watches at once. */
-const SHORTEST_WATCH_S = 300;
 /** A watch that ends sooner is not begun again at once, and what can be watched no longer than this is not listed again at once. */
 const FRUITLESS_MS = 1000;
 
 /** Not known, not permitted, too busy, not ready: what is refused so has nothing to do with the way of asking. */
 const FAILS_A_LIST_TOO = new Set([401, 403, 429, 503]);
 
-export interface ListWatchOptions<T> {
-  readonly connection: ApiConnection;
-  /** The collection's path, e.g. `/api/v1/pods`. */
-  readonly path: string;
-  /** What the query has besides. */
-  readonly query?: Readonly<Record<string, string>>;
+export interface ListWatchOptions<T> extends CollectionOptions {
   /** Returns what is kept of an object; `undefined` for one that is left out. Must not throw. */
   readonly decode: (object: JsonObject) => T | undefined;
   /** How long to wait when the server does not permit it; as after any other failure if not given. Milliseconds. */
@@ -47,17 +39,13 @@ interface Listed<T> {
   readonly version: string;
 }
 
-interface WatchEvent {
-  readonly type: string;
-  readonly object: JsonObject;
-}
-
 /**
  * Follows a collection of the API, for ever: lists it and watches it from there (Kubernetes API concepts, "Efficient detection of changes"). A
  * later list replaces what is known in one step. While the server is away what is known stays.
  */
 export class ListWatch<T extends object> {
   readonly #options: ListWatchOptions<T>;
+  readonly #collection: Collection;
   readonly #backoff = new Backoff();
   readonly #stop = new AbortController();
   #objects = new Map<string, T>();
@@ -77,6 +65,7 @@ export class ListWatch<T extends object> {
 
   constructor(options: ListWatchOptions<T>) {
     this.#options = options;
+    this.#collection = new Collection(options);
   }
 
   /** By `namespace/name`, or by name where there is no namespace. Changes in place. */
@@ -160,7 +149,10 @@ export class ListWatch<T extends object> {
   }
 
   async #watch(version: string, signal: AbortSignal): Promise<void> {
-    const response = await this.#open({ resourceVersion: version }, { signal, silenceMs: WATCH_SILENCE_MS });
+    const response = await this.#collection.watch(
+      { resourceVersion: version },
+      { signal, silenceMs: WATCH_SILENCE_MS },
+    );
     const started = performance.now();
     const isLong = () => performance.now() - started >= FRUITLESS_MS;
     this.#well();
@@ -182,7 +174,7 @@ export class ListWatch<T extends object> {
     let late: NodeJS.Timeout | undefined;
     try {
       const query = { sendInitialEvents: 'true', resourceVersionMatch: 'NotOlderThan' };
-      const response = await this.#open(query, { signal, silenceMs: LIST_SILENCE_MS });
+      const response = await this.#collection.watch(query, { signal, silenceMs: LIST_SILENCE_MS });
       late = setTimeout(() => response.destroy(new SilenceError('the list does not end')), STREAMED_LIST_MS);
       for await (const event of eventsOf(response)) {
         if (isListed) this.#take(event);
@@ -206,30 +198,12 @@ export class ListWatch<T extends object> {
 
   async #listPages(signal: AbortSignal): Promise<Listed<T>> {
     const objects = new Map<string, T>();
-    for (let from = ''; ;) {
-      const query = new URLSearchParams({
-        ...this.#options.query,
-        limit: `${PAGE}`,
-        ...(from !== '' && { continue: from }),
-      });
-      const path = `${this.#options.path}?${query.toString()}`;
-      const page = await this.#options.connection.json({ path, signal, silenceMs: LIST_SILENCE_MS });
-      if (!isObject(page) || !Array.isArray(page['items'])) throw new Error('the server answered with no list');
-      for (const item of page['items'].filter(isObject)) this.#put(objects, item);
-      const metadata = child(page, 'metadata');
-      from = text(metadata, 'continue');
-      if (from === '') return { objects, version: text(metadata, 'resourceVersion') };
+    for (let next: Readonly<Record<string, string>> = {}; ;) {
+      const page = await this.#collection.page({ limit: `${PAGE}`, ...next }, signal);
+      for (const item of page.items) this.#put(objects, item);
+      if (page.continue === '') return { objects, version: page.version };
+      next = { continue: page.continue };
     }
-  }
-
-  async #open(
-    query: Readonly<Record<string, string>>,
-    { signal, silenceMs }: { readonly signal: AbortSignal; readonly silenceMs: number },
-  ): Promise<IncomingMessage> {
-    const { connection, path } = this.#options;
-    const timeoutSeconds = `${Math.round(SHORTEST_WATCH_S * (1 + Math.random()))}`;
-    const whole = { ...this.#options.query, watch: 'true', allowWatchBookmarks: 'true', timeoutSeconds, ...query };
-    return connection.send({ path: `${path}?${new URLSearchParams(whole).toString()}`, signal, silenceMs });
   }
 
   #replace({ objects, version }: Listed<T>): void {
@@ -298,12 +272,9 @@ export class ListWatch<T extends object> {
    */
   async #afterSilence(silence: SilenceError, signal: AbortSignal): Promise<{ readonly error: unknown } | undefined> {
     if (this.#version === undefined) return { error: silence };
-    const query = new URLSearchParams({ ...this.#options.query, limit: '1' });
     try {
-      const path = `${this.#options.path}?${query.toString()}`;
-      const page = await this.#options.connection.json({ path, signal, silenceMs: LIST_SILENCE_MS });
-      const now = isObject(page) ? metaOf(page).resourceVersion : '';
-      if (isNewer(this.#version, now)) this.#version = undefined;
+      const { version } = await this.#collection.page({ limit: '1' }, signal);
+      if (isNewer(this.#version, version)) this.#version = undefined;
       return undefined;
     } catch (error) {
       return { error };
@@ -331,26 +302,6 @@ export class ListWatch<T extends object> {
   }
 }
 
-/** Yields the events of a watch. Throws for what is none. */
-async function* eventsOf(response: IncomingMessage): AsyncGenerator<WatchEvent, undefined> {
-  for await (const line of linesOf(response as AsyncIterable<Buffer>)) {
-    const event: unknown = JSON.parse(line);
-    if (!isObject(event) || !isObject(event['object'])) throw new Error('the server sent what is no watch event');
-    yield { type: text(event, 'type'), object: event['object'] };
-  }
-  return undefined;
-}
-
-function endsInitialEvents({ type, object }: WatchEvent): boolean {
-  const annotations = child(child(object, 'metadata'), 'annotations');
-  return type === 'BOOKMARK' && annotations['k8s.io/initial-events-end'] === 'true';
-}
-
 function stopped(): Error {
   return new Error('Cannot list what the API server holds: it is followed no more');
-}
-
-function statusError(status: JsonObject): ApiError {
-  const { code } = status;
-  return new ApiError(typeof code === 'number' ? code : 500, text(status, 'message'));
 }
