@@ -1,7 +1,7 @@
 import { IP_FAMILIES } from '../net/family.ts';
 import { JUMPS, STANDING_CHAINS } from '../rules/entryChains.ts';
 import { jumpStates } from '../rules/kernelChains.ts';
-import { ENTRY_CHAIN, isOurSet, isPodChain, isProfileChain, PROFILES_CHAIN } from '../rules/names.ts';
+import { ENTRY_CHAIN, isPodChain, isProfileChain, PROFILES_CHAIN } from '../rules/names.ts';
 import { targetOf } from '../rules/chainPlan.ts';
 import { HOOK_CHAINS, podChainNames, type RestoreLines } from '../rules/podRestore.ts';
 import { BACKENDS } from './backend.ts';
@@ -10,8 +10,9 @@ import { CommandError } from './commandError.ts';
 import { isOutdated, isUnreadable } from './iptablesErrors.ts';
 import { findTable, readChains, restore, type Table } from './iptablesSync.ts';
 import { pause } from './pause.ts';
-import { spawnSync } from './spawnSync.ts';
-import { findTool, toolEnvironment, type Environment } from './tools.ts';
+import { count, type Removed } from './removed.ts';
+import { removeSets } from './setRemoval.ts';
+import type { Environment } from './tools.ts';
 
 export interface RemovalOptions {
   readonly env: Environment;
@@ -19,15 +20,6 @@ export interface RemovalOptions {
   readonly dryRun: boolean;
   /** The attachments on record: their chains are found though nothing leads there any more. */
   readonly attachments: readonly { readonly containerId: string; readonly ifName: string }[];
-}
-
-/** What one table, or ipset, held of ours. */
-export interface Removed {
-  /** `iptables-nft ipv4`, `ipset`. */
-  readonly from: string;
-  /** What was removed, e.g. `2 jumps and 14 chains`; `undefined` when nothing was there. */
-  readonly what: string | undefined;
-  readonly problem: string | undefined;
 }
 
 const LOOKS = 10;
@@ -181,44 +173,4 @@ function lookFor(chain: keyof typeof JUMPS, table: Table): 'found' | 'missing' |
 
 function amount({ jumps, chains }: Ours): string {
   return [...(jumps.length > 0 ? [count(jumps.length, 'jump')] : []), count(chains.length, 'chain')].join(' and ');
-}
-
-function count(number: number, thing: string): string {
-  return `${number} ${thing}${number === 1 ? '' : 's'}`;
-}
-
-/** A set that a rule of others' names cannot be destroyed: the others still are. */
-function removeSets({ env, dryRun }: RemovalOptions): Removed {
-  const from = 'ipset';
-  const run = ipsetRunner(env);
-  const present = ourSets(run);
-  if (present.length === 0) return { from, what: undefined, problem: undefined };
-  if (dryRun) return { from, what: count(present.length, 'set'), problem: undefined };
-  if (run?.(['restore'], present.map((name) => `destroy ${name}\n`).join('')).status !== 0)
-    for (const name of ourSets(run)) run?.(['destroy', name]);
-  const left = ourSets(run);
-  return {
-    from,
-    what: left.length === present.length ? undefined : count(present.length - left.length, 'set'),
-    problem:
-      left.length === 0
-        ? undefined
-        : `Cannot destroy ${left.join(', ')}: a rule names ${left.length === 1 ? 'it' : 'them'} that is not ours; remove that rule and run this again`,
-  };
-}
-
-type IpsetRun =
-  | ((args: readonly string[], input?: string) => { readonly status: number | null; readonly stdout: string })
-  | undefined;
-
-function ipsetRunner(env: Environment): IpsetRun {
-  const file = findTool('ipset', env);
-  if (file === undefined) return undefined;
-  return (args, input = '') => spawnSync(file, args, { input, env: toolEnvironment(env), timeoutMs: 30_000 });
-}
-
-/** Only names are listed. A kernel without ipset has no sets. */
-function ourSets(run: IpsetRun): readonly string[] {
-  const names = run?.(['list', '-name']).stdout.split('\n') ?? [];
-  return names.filter(isOurSet);
 }
