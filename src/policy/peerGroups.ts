@@ -111,11 +111,12 @@ function scopeOf(peer: Extract<Peer, { kind: 'pods' }>, policy: NetworkPolicy): 
 }
 
 function scopeKey({ namespaces, pods }: PodScope): string {
-  return `${typeof namespaces === 'string' ? namespaces : selectorKey(namespaces)} ${selectorKey(pods)}`;
+  // In brackets a selector cannot be taken for a namespace's name.
+  return `${typeof namespaces === 'string' ? namespaces : `[${selectorKey(namespaces)}]`} ${selectorKey(pods)}`;
 }
 
 function networksKey(cidrs: readonly Cidr[], except: readonly Cidr[]): string {
-  return `${textsOf(cidrs)}!${textsOf(except)}`;
+  return except.length === 0 ? textsOf(cidrs) : `${textsOf(cidrs)} except ${textsOf(except)}`;
 }
 
 function textsOf(cidrs: readonly Cidr[]): string {

@@ -22,21 +22,25 @@ function holds(requirement: LabelSelectorRequirement, labels: Labels): boolean {
   }
 }
 
-/** Returns a text that is equal for two selectors just when they say the same thing in another order. */
+/**
+ * Returns a text that is equal for two selectors just when they say the same thing in another order: `app=web,tier in (a,b),!canary` as on
+ * kubectl's command line, `*` for everything. What labels and their keys are made of never reads as anything else.
+ */
 export function selectorKey(selector: LabelSelector): string {
-  const labels = [...selector.matchLabels].sort(([a], [b]) => compareText(a, b));
-  const expressions = selector.matchExpressions
-    .map((requirement) =>
-      JSON.stringify([
-        requirement.key,
-        requirement.operator,
-        'values' in requirement ? [...requirement.values].sort() : [],
-      ]),
-    )
-    .sort();
-  return JSON.stringify([labels, expressions]);
+  const labels = [...selector.matchLabels].map(([key, value]) => `${key}=${value}`).sort();
+  const expressions = selector.matchExpressions.map(requirementText).sort();
+  return [...labels, ...expressions].join(',') || '*';
 }
 
-function compareText(a: string, b: string): number {
-  return a < b ? -1 : a > b ? 1 : 0;
+function requirementText(requirement: LabelSelectorRequirement): string {
+  switch (requirement.operator) {
+    case 'In':
+      return `${requirement.key} in (${[...requirement.values].sort().join(',')})`;
+    case 'NotIn':
+      return `${requirement.key} notin (${[...requirement.values].sort().join(',')})`;
+    case 'Exists':
+      return requirement.key;
+    case 'DoesNotExist':
+      return `!${requirement.key}`;
+  }
 }

@@ -96,7 +96,7 @@ describe('a selector selects an object', () => {
 });
 
 describe('the key of a selector', () => {
-  const word = fc.constantFrom('a', 'b', 'ab', 'a,b', '', '"', '[]');
+  const word = fc.constantFrom('a', 'b', 'ab', 'a.b', 'a-b', 'in', 'notin');
   const requirement: fc.Arbitrary<LabelSelectorRequirement> = fc.oneof(
     fc.record({
       operator: fc.constantFrom('In' as const, 'NotIn' as const),
@@ -141,7 +141,16 @@ describe('the key of a selector', () => {
     );
   });
 
-  test('is one line, whatever the labels hold', () => {
-    expect(selectorKey(selector({ a: 'x\ny' }))).toBe('[[["a","x\\ny"]],[]]');
+  test('reads as on the command line of kubectl', () => {
+    const matchExpressions: LabelSelector['matchExpressions'] = [
+      { operator: 'In', key: 'tier', values: ['b', 'a'] },
+      { operator: 'NotIn', key: 'zone', values: [''] },
+      { operator: 'Exists', key: 'team' },
+      { operator: 'DoesNotExist', key: 'canary' },
+    ];
+    expect(selectorKey({ ...selector({ app: 'web' }), matchExpressions })).toBe(
+      'app=web,!canary,team,tier in (a,b),zone notin ()',
+    );
+    expect(selectorKey(selector({}))).toBe('*');
   });
 });
