@@ -1,6 +1,6 @@
 import type { Logger } from 'pino';
 import { objectKey, type Pod } from '../kube/pod.ts';
-import type { PodHooks } from '../rules/podChains.ts';
+import type { PodHooks } from '../rules/pod.ts';
 import { findPodInterfaces, type PodInterface } from '../dataplane/podInterfaces.ts';
 
 /** How long new ones are waited for when they have been quiet. Until they are found nothing but the lock of their sources is missing. */

@@ -1,7 +1,6 @@
 import { watch } from 'node:fs';
 import type { Server } from 'node:net';
 import type { Logger } from 'pino';
-import type { Backend } from '../dataplane/backend.ts';
 import type { Source } from '../source/source.ts';
 import { agentSocketPath, type AgentReply, type AgentRequest, type AgentStatus } from '../rendezvous/agentSocket.ts';
 import { beat, endHeartbeat, HEARTBEAT_PERIOD_MS } from '../rendezvous/heartbeat.ts';
@@ -15,7 +14,6 @@ export interface AgentOptions extends NodeSyncOptions {
   readonly version: string;
   /** The source as the command line named it. */
   readonly sourceName: string;
-  readonly backend: Backend;
   readonly backendReason: string;
   /** Where metrics and health are served; nowhere if `undefined`. */
   readonly metricsAddress: ListenAddress | undefined;
@@ -36,6 +34,7 @@ export class Agent {
   #server: Server | undefined;
   #look: 'none' | 'quick' | 'thorough' = 'thorough';
   #ticks = 0;
+  #lookedAt = 0;
   #failure: string | undefined;
   #retry: NodeJS.Timeout | undefined;
   #ended = false;
@@ -62,6 +61,7 @@ export class Agent {
       );
       this.#stops.push(() => watcher.close());
     }
+    this.#stops.push(this.#options.kernel.listen(() => this.#lookSoon()));
     await this.#source.start(() => this.#request());
     const timer = setInterval(() => this.#tick(), HEARTBEAT_PERIOD_MS);
     this.#stops.push(() => clearInterval(timer));
@@ -96,10 +96,18 @@ export class Agent {
     this.#request();
   }
 
+  /** What others have changed is put right at once, but where they keep changing it, once a second like all that is not heard of. */
+  #lookSoon(): void {
+    if (performance.now() - this.#lookedAt < HEARTBEAT_PERIOD_MS) return;
+    if (this.#look === 'none') this.#look = 'quick';
+    this.#request();
+  }
+
   async #pass(): Promise<void> {
     if (this.#ended || !this.#source.state().inSync) return;
     const look = this.#look;
     this.#look = 'none';
+    if (look !== 'none') this.#lookedAt = performance.now();
     try {
       await this.#sync.pass(look);
       if (!this.#ended) beat(this.#options.runtimeDir, { pid: process.pid, backend: this.#options.backend });
@@ -131,14 +139,14 @@ export class Agent {
   }
 
   #status(): AgentStatus {
-    const { version, nodeName, sourceName, backend, backendReason, tables } = this.#options;
+    const { version, nodeName, sourceName, backend, backendReason, kernel } = this.#options;
     const { cluster, ...source } = this.#source.state();
     return {
       version,
       pid: process.pid,
       nodeName,
       source: { from: sourceName, ...source },
-      backend: { name: backend, reason: backendReason, families: tables.map(({ family }) => family) },
+      backend: { name: backend, reason: backendReason, families: kernel.families },
       policies: cluster.policies.size,
       ...this.#sync.report(),
       failure: this.#failure ?? this.#sync.unfiltered(),

@@ -1,7 +1,6 @@
 import { objectKey } from '../kube/pod.ts';
-import type { PodJudgements } from '../rules/podChains.ts';
-import { podChainNames } from '../rules/podRestore.ts';
-import { idOf, type RecordedAttachment } from '../rendezvous/attachment.ts';
+import type { RecordedAttachment } from '../rendezvous/attachment.ts';
+import { idOf, type PodJudgements } from '../rules/pod.ts';
 
 /** An ADD that has not ended after this time was killed: it waits for the agent for a minute at most. Milliseconds. */
 const ADD_LIMIT_MS = 90_000;
@@ -14,8 +13,8 @@ export interface AttachmentChanges {
   readonly appeared: readonly RecordedAttachment[];
   /** Hooked by ADD since the last look, for the first time or again. */
   readonly hooked: readonly HookedAttachment[];
-  /** The pod chains of records that are gone. */
-  readonly goneChains: ReadonlySet<string>;
+  /** Those whose records are gone, by `idOf`. */
+  readonly gone: ReadonlySet<string>;
 }
 
 /** An attachment whose pod is hooked in. */
@@ -47,14 +46,14 @@ export class Attachments {
     const goneRecords = [...before].filter(([id]) => !this.#known.has(id)).map(([, { record }]) => record);
     for (const record of goneRecords) this.#detached.add(objectKey(record));
     for (const record of records) this.#detached.delete(objectKey(record));
-    const gone = goneRecords.flatMap(podChainNames);
-    for (const name of gone) this.#leavingUntil.set(name, now + DEL_LIMIT_MS);
-    for (const [name, until] of this.#leavingUntil) if (until <= now) this.#leavingUntil.delete(name);
-    for (const name of records.flatMap(podChainNames)) this.#leavingUntil.delete(name);
+    const gone = new Set(goneRecords.map(idOf));
+    for (const id of gone) this.#leavingUntil.set(id, now + DEL_LIMIT_MS);
+    for (const [id, until] of this.#leavingUntil) if (until <= now) this.#leavingUntil.delete(id);
+    for (const id of this.#known.keys()) this.#leavingUntil.delete(id);
     return {
       appeared: records.filter((record) => !isKnown(before, record)),
       hooked: records.filter(isHooked).filter((record) => !wasHookedSo(before, record)),
-      goneChains: new Set(gone),
+      gone,
     };
   }
 
@@ -63,14 +62,14 @@ export class Attachments {
     return [...this.#known.values()].map(({ record }) => record);
   }
 
-  /** Returns the pod chains of attachments that these records have and the last look had not, or the other way round. */
+  /** Returns the attachments, by `idOf`, that these records have and the last look had not, or the other way round. */
   unlike(records: readonly RecordedAttachment[]): ReadonlySet<string> {
     const ids = new Set(records.map(idOf));
     const changed = [
       ...records.filter((record) => !isKnown(this.#known, record)),
       ...this.all().filter((record) => !ids.has(idOf(record))),
     ];
-    return new Set(changed.flatMap(podChainNames));
+    return new Set(changed.map(idOf));
   }
 
   /** Returns those of these pods that were attached and are not any more: the API shows their addresses for a while yet. Forgets all others. */
@@ -79,7 +78,7 @@ export class Attachments {
     return this.#detached;
   }
 
-  /** Returns the chains that a DEL may still be taking out: nobody else touches them. */
+  /** Returns the attachments, by `idOf`, that a DEL may still be taking out: nobody else touches what is theirs. */
   leaving(): ReadonlySet<string> {
     return new Set(this.#leavingUntil.keys());
   }

@@ -1,6 +1,7 @@
 import type { Cluster } from '../kube/cluster.ts';
 import { isFinished, objectKey, type Pod } from '../kube/pod.ts';
-import { idOf, type Attachment } from '../rendezvous/attachment.ts';
+import type { Attachment } from '../rendezvous/attachment.ts';
+import { idOf } from '../rules/pod.ts';
 
 /** The cluster as this node knows it, and whose each attachment is. */
 export interface LocalView {

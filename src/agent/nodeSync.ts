@@ -1,41 +1,30 @@
-import type { Logger } from 'pino';
 import { familyOf } from '../net/family.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import { objectKey } from '../kube/pod.ts';
 import { compile } from '../policy/compile.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../rules/mark.ts';
-import { QUARANTINE, type PodJudgements } from '../rules/podChains.ts';
-import { podChainNames } from '../rules/podRestore.ts';
+import { idOf, QUARANTINE, type AttachedPod, type PodJudgements } from '../rules/pod.ts';
 import { wantedPolicy, type WantedPolicy } from '../rules/wanted.ts';
-import type { AttachedPod } from '../rules/wantedChains.ts';
 import type { Source } from '../source/source.ts';
 import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import { deleteFlowsFrom } from '../dataplane/conntrack.ts';
-import type { Iptables } from '../dataplane/iptables.ts';
-import { Kernel } from '../dataplane/kernel.ts';
-import {
-  acknowledge,
-  idOf,
-  isAcknowledged,
-  readAttachments,
-  type RecordedAttachment,
-} from '../rendezvous/attachment.ts';
+import type { Kernel } from '../dataplane/kernel.ts';
+import { acknowledge, isAcknowledged, readAttachments, type RecordedAttachment } from '../rendezvous/attachment.ts';
 import type { AgentStatus } from '../rendezvous/agentSocket.ts';
 import { claimGeneration, currentGeneration } from '../rendezvous/generation.ts';
 import { AdoptedPods, isAdopted, type AdoptedPod } from './adoptedPods.ts';
 import { Attachments } from './attachments.ts';
 import { ExpectedPods } from './expectedPods.ts';
+import { Handover, type HandoverOptions } from './handover.ts';
 import { localView, type LocalView } from './localPods.ts';
 import { PassRunner } from './passRunner.ts';
 import { endRefusedUdpFlows } from './udpFlows.ts';
 
-export interface NodeSyncOptions {
+export interface NodeSyncOptions extends HandoverOptions {
   readonly nodeName: string;
   readonly runtimeDir: string;
   readonly source: Source;
-  /** The tables of the families that this node has. */
-  readonly tables: readonly Iptables[];
-  readonly log: Logger;
+  readonly kernel: Kernel;
 }
 
 /** What follows from the objects and the attachments; made anew only when either changes. */
@@ -53,12 +42,13 @@ export class NodeSync {
   readonly #attachments = new Attachments();
   readonly #expected: ExpectedPods;
   readonly #adopted: AdoptedPods;
+  readonly #handover: Handover;
   #answer: Answer | undefined;
   /** The one that the kernel holds. */
   #appliedAnswer: Answer | undefined;
   #markMask = DEFAULT_MARK_MASK;
   #pods: readonly AttachedPod[] = [];
-  /** The chains of attachments that came or went during the look at the kernel. */
+  /** The attachments, by `idOf`, that came or went during the look at the kernel. */
   #unsettled: ReadonlySet<string> = new Set();
   #lastSync: AgentStatus['lastSync'];
   #repairs = 0;
@@ -67,9 +57,10 @@ export class NodeSync {
 
   constructor(options: NodeSyncOptions) {
     this.#options = options;
-    this.#kernel = new Kernel(options.tables);
+    this.#kernel = options.kernel;
     this.#expected = new ExpectedPods(options.runtimeDir);
     this.#adopted = new AdoptedPods(options.log);
+    this.#handover = new Handover(options);
   }
 
   /**
@@ -81,13 +72,16 @@ export class NodeSync {
     const { runtimeDir } = this.#options;
     // Records before the kernel: what the records say is hooked then is in what the kernel shows.
     const changes = this.#attachments.update(readAttachments(runtimeDir), Date.now());
-    const { appeared, hooked, goneChains } = changes;
+    const { appeared, hooked, gone } = changes;
+    this.#handover.note(changes);
     const freed = this.#endFlowsOfEarlierHolders(appeared);
-    this.#kernel.noteGone(goneChains);
-    if (look === 'none') for (const record of hooked) this.#kernel.noteHooked(record, record.judgements);
-    else await this.#kernel.read({ thorough: look === 'thorough', ignore: this.#attachments.leaving() });
+    this.#kernel.noteGone(gone);
+    const written = hooked.filter((record) => this.#handover.isOurs(record));
+    const ignore = this.#attachments.leaving();
+    const hasLooked = look !== 'none' && (await this.#kernel.read({ thorough: look === 'thorough', ignore }));
+    if (!hasLooked) for (const record of written) this.#kernel.noteHooked(record, record.judgements);
     // And after it: what ADD hooked in or DEL took out meanwhile is left alone until the next pass.
-    this.#unsettled = look === 'none' ? new Set() : this.#attachments.unlike(readAttachments(runtimeDir));
+    this.#unsettled = hasLooked ? this.#attachments.unlike(readAttachments(runtimeDir)) : new Set();
 
     const before = this.#appliedAnswer;
     const answer = this.#answerFor(this.#options.source.state().cluster);
@@ -98,9 +92,10 @@ export class NodeSync {
     await freed;
     this.#expected.update(answer.view.cluster, answer.policy);
     this.#acknowledgeAll();
+    this.#handover.finish(this.#attachments.all(), (record) => this.#attachments.isUnderWay(record, Date.now()));
     if (applied.closed) void this.#flows.run();
     if (applied.changed)
-      this.#tell({ started, drift: before === answer && appeared.length + hooked.length + goneChains.size === 0 });
+      this.#tell({ started, drift: before === answer && appeared.length + hooked.length + gone.size === 0 });
   }
 
   /** Returns why the rules do not reach the packets of some pods, or `undefined`. ADD asks the same of the pods that it hooks in. */
@@ -166,7 +161,11 @@ export class NodeSync {
       ...this.#settledRecords().map((record) => ({
         hooks: record,
         // A pod that the source does not show, or shows with another identity, is refused everything until it does.
-        judgements: this.#attachments.isUnderWay(record, now) ? undefined : judge(view.podOf.get(idOf(record))),
+        // An ADD that writes into another backend is in nobody's way.
+        judgements:
+          this.#handover.isOurs(record) && this.#attachments.isUnderWay(record, now)
+            ? undefined
+            : judge(view.podOf.get(idOf(record))),
       })),
       ...adopted.map(({ pod, hooks }) => ({ hooks, judgements: judge(objectKey(pod)) })),
     ];
@@ -179,7 +178,7 @@ export class NodeSync {
   }
 
   #settledRecords(): readonly RecordedAttachment[] {
-    return this.#attachments.all().filter((record) => !podChainNames(record).some((name) => this.#unsettled.has(name)));
+    return this.#attachments.all().filter((record) => !this.#unsettled.has(idOf(record)));
   }
 
   /** What must be closed is closed even where the counter cannot be moved: the clock is ahead of it, and gives no value twice either. */
@@ -220,7 +219,7 @@ export class NodeSync {
     const cluster = this.#answer?.view.cluster;
     if (cluster === undefined) return;
     const local = new Set(this.#attachments.all().flatMap(({ addresses }) => addresses));
-    const families = this.#options.tables.map(({ family }) => family);
+    const { families } = this.#kernel;
     await endRefusedUdpFlows(cluster, { families, local, log: this.#options.log });
   }
 

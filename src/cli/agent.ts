@@ -2,11 +2,17 @@ import { Command, InvalidArgumentError, Option } from 'commander';
 import { pino, type Logger } from 'pino';
 import { Agent } from '../agent/agent.ts';
 import type { ListenAddress } from '../agent/metrics.ts';
-import { BACKENDS, detectBackend, isBackend, type Backend, type BackendChoice } from '../dataplane/backend.ts';
-import type { Environment } from '../dataplane/tools.ts';
-import { CommandError } from '../dataplane/commandError.ts';
-import { Iptables } from '../dataplane/iptables.ts';
-import { IP_FAMILIES } from '../net/family.ts';
+import {
+  BACKENDS,
+  detectBackend,
+  isBackend,
+  programOf,
+  type Backend,
+  type BackendChoice,
+} from '../dataplane/backend.ts';
+import { findTool, type Environment } from '../dataplane/tools.ts';
+import { removeFromKernel } from '../dataplane/removal.ts';
+import { openKernel } from '../dataplane/openKernel.ts';
 import { readBackendChoice, writeBackendChoice } from '../rendezvous/backendChoice.ts';
 import { DEFAULT_RUNTIME_DIR, makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { apiServerSource } from '../source/api/apiServerSource.ts';
@@ -98,10 +104,29 @@ async function runAgent(
   options: AgentCommandOptions,
   { env, log }: { readonly env: Environment; readonly log: Logger },
 ): Promise<void> {
-  const { nodeName, runtimeDir, backend, metricsAddr } = options;
-  const end = ended();
-  const choice = backendFor(backend, { runtimeDir, env });
-  const tables = await usableTables(choice, log);
+  const signal = ended();
+  for (;;) {
+    const choice = backendFor(options.backend, { runtimeDir: options.runtimeDir, env });
+    const agent = await startAgent(options, { choice, env, log });
+    const end = await Promise.race([signal, otherChoice(options, choice.backend)]);
+    if (isBackend(end))
+      log.warn({ from: choice.backend, to: end }, 'Changes the backend: the plugin cannot use this one');
+    else
+      log.info({ signal: end }, 'Agent ends: the rules stay in force, new pods are quarantined until an agent is back');
+    await agent.stop();
+    if (!isBackend(end)) return;
+  }
+}
+
+async function startAgent(
+  options: AgentCommandOptions,
+  { choice, env, log }: { readonly choice: BackendChoice; readonly env: Environment; readonly log: Logger },
+): Promise<Agent> {
+  const { nodeName, runtimeDir, metricsAddr } = options;
+  const kernel = await openKernel(choice.backend, { env, log });
+  // From now on the plugin uses it too, whenever no agent is there to say so.
+  makeRuntimeDir(runtimeDir);
+  writeBackendChoice(runtimeDir, choice.backend);
   const { source, name: sourceName } = await openSource(options, { env, log });
   const agent = new Agent({
     version: VERSION,
@@ -112,7 +137,8 @@ async function runAgent(
     backend: choice.backend,
     backendReason: choice.reason,
     metricsAddress: metricsAddr,
-    tables,
+    kernel,
+    removeOthers: (attachments) => removeFromKernel({ env, dryRun: false, attachments }, { keep: choice.backend }),
     log,
   });
   await agent.start();
@@ -120,45 +146,46 @@ async function runAgent(
     { version: VERSION, nodeName, source: sourceName, runtimeDir, backend: choice.backend, reason: choice.reason },
     'Agent started',
   );
-  const signal = await end;
-  log.info({ signal }, 'Agent ends: the rules stay in force, new pods are quarantined until an agent is back');
-  await agent.stop();
+  return agent;
+}
+
+const CHOICE_PERIOD_MS = 1000;
+
+/** Resolves when the plugin has put another choice on record: on the node it may lack a program that is in the agent's image. */
+async function otherChoice(
+  { backend, runtimeDir }: Pick<AgentCommandOptions, 'backend' | 'runtimeDir'>,
+  own: Backend,
+): Promise<Backend> {
+  for (;;) {
+    await new Promise((resolve) => setTimeout(resolve, CHOICE_PERIOD_MS).unref());
+    const choice = backend === 'auto' ? readBackendChoice(runtimeDir) : own;
+    if (isBackend(choice) && choice !== own) return choice;
+  }
 }
 
 function backendFor(
   wanted: AgentCommandOptions['backend'],
   { runtimeDir, env }: { readonly runtimeDir: string; readonly env: Environment },
 ): BackendChoice {
-  if (wanted !== 'auto') return { backend: wanted, reason: 'as --backend says' };
-  // What the plugin has put into the kernel must be found again.
-  const earlier = readBackendChoice(runtimeDir);
-  if (isBackend(earlier)) return { backend: earlier, reason: 'chosen earlier on this node' };
-  const choice = detectBackend(env);
-  if (choice !== undefined) {
-    makeRuntimeDir(runtimeDir);
-    writeBackendChoice(runtimeDir, choice.backend);
-    return choice;
-  }
+  const choice = wanted === 'auto' ? automatic({ runtimeDir, env }) : { backend: wanted, reason: 'as --backend says' };
+  if (choice !== undefined) return choice;
   const path = JSON.stringify(env['PATH'] ?? '');
   throw new Error(
-    `Cannot start: PATH (${path}) has neither iptables-nft-restore nor iptables-legacy-restore; install "iptables"`,
+    `Cannot start: PATH (${path}) has neither nft nor iptables-restore; install "nftables" or "iptables"`,
   );
 }
 
-/** IPv4 must work. A kernel without IPv6 tables has no IPv6 packets to judge. */
-async function usableTables({ backend }: BackendChoice, log: Logger): Promise<readonly Iptables[]> {
-  const tables = IP_FAMILIES.map((family) => new Iptables(family, backend));
-  const usable: Iptables[] = [];
-  for (const table of tables) {
-    try {
-      await table.read([]);
-      usable.push(table);
-    } catch (error) {
-      if (table.family === 'ipv4' || !(error instanceof CommandError)) throw error;
-      log.warn({ err: error }, 'Cannot use ip6tables: IPv6 traffic of pods is not judged');
-    }
-  }
-  return usable;
+/** What the plugin has put into the kernel must be found again: an earlier choice holds until the next boot. */
+function automatic({
+  runtimeDir,
+  env,
+}: {
+  readonly runtimeDir: string;
+  readonly env: Environment;
+}): BackendChoice | undefined {
+  const earlier = readBackendChoice(runtimeDir);
+  const isUsable = isBackend(earlier) && findTool(programOf(earlier), env) !== undefined;
+  return isUsable ? { backend: earlier, reason: 'chosen earlier on this node' } : detectBackend(env);
 }
 
 function ended(): Promise<NodeJS.Signals> {

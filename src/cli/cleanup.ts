@@ -44,7 +44,7 @@ export function cleanupCommand(io: CommandIo): Command {
 
 const HELP = `
 Stop the agent first, and "kube-nwplcy install --watch" wherever it runs: it would put the entry back. Pods go on without policies.
-What goes, in this order: the entry in the conflists, rules and sets of both iptables worlds in this network namespace, the files in
+What goes, in this order: the entry in the conflists, rules and sets in this network namespace, of nftables and of both iptables worlds, the files in
 --runtime-dir, the executable. What is not ours stays as it is. Running it again does no harm.`;
 
 async function cleanup(flags: CleanupFlags, io: CommandIo): Promise<Outcome> {
@@ -64,7 +64,7 @@ async function cleanAll({ dryRun, ...flags }: CleanupFlags, { env }: CommandIo):
   const network = cleanConfDir(flags.cniConfDir, { dryRun });
   // A pod that comes now must not be hooked in again.
   if (network.problems.length > 0) return network;
-  const removed = removeFromKernel({ env, dryRun, attachments });
+  const removed = removeFromKernel({ env, dryRun, attachments }, { keep: undefined });
   const problems = removed.flatMap(({ from, problem }) => (problem === undefined ? [] : [`${from}: ${problem}`]));
   const steps: readonly Step[] = [...network.steps, ...removed.flatMap(kernelStep)];
   // The records lead to what is left in the kernel.

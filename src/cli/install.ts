@@ -28,7 +28,7 @@ export function installCommand(io: CommandIo): Command {
     .option('--cni-bin-dir <dir>', 'where the container runtime looks for plugins', DEFAULT_BIN_DIR)
     .option('--cni-conf-dir <dir>', 'where the container runtime looks for networks', DEFAULT_CONF_DIR)
     .option('--runtime-dir <dir>', 'the directory shared with the agent, as a key of the conflist')
-    .option('--backend <backend>', 'how rules get into the kernel: auto, iptables-nft or iptables-legacy')
+    .option('--backend <backend>', 'how rules get into the kernel: auto, nftables, iptables-nft or iptables-legacy')
     .option('--when-agent-down <deny|allow>', 'how new pods run while no agent answers')
     .option('--agent-timeout-ms <number>', 'how long ADD waits for the agent')
     .option('--mark-mask <mask>', 'the bits of the conntrack mark that are ours')

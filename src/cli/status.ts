@@ -50,7 +50,7 @@ export function statusText(status: AgentStatus): string {
     ...pods.quarantined.map((pod) => ['', `${pod} is refused everything: the source does not show it`] as const),
     [
       'kernel',
-      `generation ${status.generation}, ${kernel.sets} sets, ${kernel.chains} chains a family, ${status.repairs} repairs`,
+      `generation ${status.generation}, ${kernel.sets} sets, ${kernel.chains} chains, ${status.repairs} repairs`,
     ],
     ['last sync', lastSync === undefined ? 'never' : `${lastSync.at}, took ${lastSync.milliseconds} ms`],
     ...(failure === undefined ? [] : [['failure', failure] as const]),

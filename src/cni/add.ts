@@ -31,7 +31,7 @@ export function add(
 function recordOf(
   context: Context,
   { call, input, pod }: { readonly call: AttachmentCall; readonly input: Input; readonly pod: PodIdentity },
-): Attachment {
+): Omit<Attachment, 'backend'> {
   const prevResult = decodePrevResult(input.fields['prevResult'], call.id.ifName);
   if (prevResult.addresses.length === 0) throw noAddress(context, call);
   const host = findHostInterface(prevResult, new NodeLinks());
@@ -59,7 +59,7 @@ function noAddress({ config }: Context, { id }: AttachmentCall): CniError {
   });
 }
 
-function unfiltered({ hostInterface }: Attachment, problem: string): CniError {
+function unfiltered({ hostInterface }: Pick<Attachment, 'hostInterface'>, problem: string): CniError {
   return new CniError('bridgeUnfiltered', {
     msg: `Cannot protect a pod on a bridge: ${problem}`,
     details: `Packets between ports of the bridge of "${hostInterface ?? ''}" would pass no rule. "kube-nwplcy install" and the DaemonSet set it`,

@@ -1,8 +1,8 @@
 import { monotonicMs, pause } from '../dataplane/pause.ts';
-import { isAcknowledged, readAttachment, type AttachmentId } from '../rendezvous/attachment.ts';
+import { isAcknowledged, readAttachment } from '../rendezvous/attachment.ts';
 import { readExpected } from '../rendezvous/expected.ts';
 import { readHeartbeat } from '../rendezvous/heartbeat.ts';
-import type { PodJudgements } from '../rules/podChains.ts';
+import type { AttachmentId, PodJudgements } from '../rules/pod.ts';
 import type { PodIdentity } from './args.ts';
 
 const LOOK_EVERY_MS = 3;

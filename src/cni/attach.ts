@@ -1,5 +1,3 @@
-import { IP_FAMILIES, familyOf, type IpFamily } from '../net/family.ts';
-import { CommandError } from '../dataplane/commandError.ts';
 import { deleteFlowsFrom } from '../dataplane/conntrackSync.ts';
 import { dropWaitingPackets } from '../dataplane/neighbourSync.ts';
 import { monotonicMs } from '../dataplane/pause.ts';
@@ -15,39 +13,37 @@ import { readHeartbeat, type Heartbeat } from '../rendezvous/heartbeat.ts';
 import { isMissing } from '../files/readIfAny.ts';
 import { makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { generationMark } from '../rules/mark.ts';
-import { QUARANTINE, type PodJudgements } from '../rules/podChains.ts';
+import { OPEN, QUARANTINE, type PodJudgements } from '../rules/pod.ts';
 import { awaitAcknowledgement, awaitExpected, expectedJudgements, type Patience } from './agentWait.ts';
 import type { Context } from './context.ts';
 import { CniError } from './errors.ts';
-import { hookIn, type Hooking, type Way } from './hookIn.ts';
-import { findTables, requireTable, settleBackend, type Tables } from './tables.ts';
-import { unhookFamily } from './unhook.ts';
+import type { Hooking, PodKernel } from '../dataplane/podKernel.ts';
+import { podKernel, settleBackend } from './backend.ts';
 
 interface Attaching {
   readonly context: Context;
   readonly record: Attachment;
-  readonly tables: Tables;
+  readonly kernel: PodKernel;
   readonly agent: Heartbeat | undefined;
   readonly patience: Patience;
   /** The kernel may hold something of an earlier ADD of the same attachment. */
   readonly again: boolean;
-  /** The families in which the kernel holds something of the pod. */
-  readonly hooked: Set<IpFamily>;
 }
 
 /**
  * Makes an attachment known to the agent and hooks it in. When it returns, the pod is judged as the agent says, or refused (or left open, by
  * `whenAgentDown`) until an agent knows better. When it throws, nothing of the pod is left.
  */
-export function attach(context: Context, record: Attachment): void {
+export function attach(context: Context, pod: Omit<Attachment, 'backend'>): void {
   const { runtimeDir, agentTimeoutMs } = context.config;
   const agent = readHeartbeat(runtimeDir);
   const backend = settleBackend(context, agent);
-  const tables = findTables(backend, context);
-  for (const family of familiesOf(record)) requireTable(tables, { family, backend, env: context.env });
+  const record = { ...pod, backend };
+  const kernel = podKernel(backend, context);
+  kernel.require(record.addresses);
   const again = readAttachment(runtimeDir, record) !== undefined;
   const patience = { runtimeDir, until: monotonicMs() + agentTimeoutMs };
-  const attaching = { context, record, tables, agent, patience, again, hooked: new Set<IpFamily>() };
+  const attaching = { context, record, kernel, agent, patience, again };
   try {
     writeRecord(runtimeDir, record);
     protect(attaching);
@@ -68,13 +64,11 @@ function writeRecord(runtimeDir: string, record: Attachment): void {
 }
 
 function protect(attaching: Attaching): void {
-  const { context, record, agent, again } = attaching;
+  const { context, record, kernel, agent } = attaching;
   const { runtimeDir } = context.config;
   const expected = agent === undefined ? undefined : awaitExpected(record, attaching.patience);
-  const judgements = hookIn(hookingOf(attaching, { ways: waysOf(attaching), expected }));
+  const judgements = kernel.hookIn(hookingOf(attaching, expected));
   if (judgements.ingress.kind !== 'open') dropEarlyPackets(attaching);
-  // A live agent locks the family without an address by itself, before it acknowledges.
-  if (agent === undefined || again) lockOtherFamilies(attaching);
   const settled =
     agent !== undefined && awaitAcknowledgement(record, attaching.patience)
       ? judgements
@@ -82,13 +76,6 @@ function protect(attaching: Attaching): void {
   writeJudgements(runtimeDir, { id: record, judgements: settled });
   if (readAttachment(runtimeDir, record) === undefined) throw overtaken();
   context.log('info', 'Hooked the pod in', { ...told(record), judgements: settled, agent: agent !== undefined });
-}
-
-function waysOf({ agent, again }: Attaching): readonly Way[] {
-  if (again) return ['mend', 'mend', 'mend', 'mend', 'mend', 'mend'];
-  return agent === undefined
-    ? ['confirm', 'found', 'mend', 'mend', 'mend', 'mend', 'mend']
-    : ['trust', 'trust', 'mend', 'mend', 'mend', 'mend'];
 }
 
 /** What was sent to the address before the hooks were there, and waits for the pod to be found, was never judged. */
@@ -101,48 +88,21 @@ function dropEarlyPackets({ context, record }: Attaching): void {
 // A profile that is still missing at this attempt was taken by somebody else; the agent brings it back, and until then the pod is refused.
 const FALLBACK_ATTEMPT = 4;
 
-function hookingOf(
-  attaching: Attaching,
-  { ways, expected }: { readonly ways: readonly Way[]; readonly expected: PodJudgements | undefined },
-): Hooking {
-  const { context, record, tables, hooked } = attaching;
+function hookingOf(attaching: Attaching, expected: PodJudgements | undefined): Hooking {
+  const { context, record, agent, again } = attaching;
   const { runtimeDir, markMask } = context.config;
   const judge = (attempt: number): PodJudgements => {
     if (expected === undefined || attempt >= FALLBACK_ATTEMPT) return unknownPod(context);
     // What was expected may have been replaced, and its profile removed.
     return (attempt === 0 ? expected : expectedJudgements(record, runtimeDir)) ?? unknownPod(context);
   };
-  return {
-    tables: familiesOf(record).flatMap((family) => tables.get(family) ?? []),
-    hooks: record,
-    ways,
-    judge,
-    claimMark: () => generationMark(claimGeneration(runtimeDir), markMask),
-    hooked,
-  };
+  const claimMark = () => generationMark(claimGeneration(runtimeDir), markMask);
+  return { hooks: record, agent: agent !== undefined, again, judge, claimMark };
 }
 
 /** Returns how a pod is judged that no agent has told of. */
 function unknownPod({ config }: Context): PodJudgements {
-  return config.whenAgentDown === 'deny' ? QUARANTINE : { ingress: { kind: 'open' }, egress: { kind: 'open' } };
-}
-
-/** Link-local addresses must not be a way around a pod's policies. */
-function lockOtherFamilies(attaching: Attaching): void {
-  const { context, record, tables } = attaching;
-  const others = [...tables.values()].filter(({ family }) => !familiesOf(record).includes(family));
-  for (const table of others) {
-    try {
-      hookIn({ ...hookingOf(attaching, { ways: waysOf(attaching), expected: undefined }), tables: [table] });
-    } catch (error) {
-      if (!(error instanceof CommandError)) throw error;
-      context.log('warn', 'Cannot lock the family that the pod has no address in', {
-        ...told(record),
-        family: table.family,
-        reason: error.message,
-      });
-    }
-  }
+  return config.whenAgentDown === 'deny' ? QUARANTINE : OPEN;
 }
 
 /**
@@ -150,14 +110,11 @@ function lockOtherFamilies(attaching: Attaching): void {
  * was allowed, and what answered that pod must not count as replies to this one.
  */
 function closeForStrangers(attaching: Attaching, judgements: PodJudgements): PodJudgements {
-  const { context, record } = attaching;
+  const { context, record, kernel } = attaching;
   const closes = context.config.whenAgentDown === 'deny' && !isQuarantine(judgements);
   const closed = closes ? unknownPod(context) : judgements;
   if (closes) {
-    hookIn({
-      ...hookingOf(attaching, { ways: ['trust', 'mend', 'mend', 'mend'], expected: undefined }),
-      judge: () => closed,
-    });
+    kernel.hookIn(hookingOf(attaching, undefined));
     context.log('warn', 'Quarantined the pod: the agent did not acknowledge it in time', told(record));
   }
   const problems = record.addresses.flatMap((address) => deleteFlowsFrom(address, context.env) ?? []);
@@ -171,12 +128,9 @@ function isQuarantine({ ingress, egress }: PodJudgements): boolean {
 }
 
 /** Leaves nothing of the pod. Where the kernel does not let that happen the record stays, so that DEL tries again. */
-function undo({ context, record, tables, again, hooked }: Attaching): void {
+function undo({ context, record, kernel, again }: Attaching): void {
   try {
-    for (const family of again ? IP_FAMILIES : hooked) {
-      const table = tables.get(family);
-      if (table !== undefined) unhookFamily(table, { id: record, hooks: undefined });
-    }
+    kernel.undo({ hooks: record, again });
     removeAttachment(context.config.runtimeDir, record);
   } catch (error) {
     context.log('error', 'Cannot undo what ADD began', { ...told(record), reason: String(error) });
@@ -188,10 +142,6 @@ function overtaken(): CniError {
     msg: 'Cannot add the pod: it was deleted meanwhile',
     details: 'A DEL of the same container came while ADD was running; nothing of the pod is left',
   });
-}
-
-function familiesOf({ addresses }: Attachment): readonly IpFamily[] {
-  return IP_FAMILIES.filter((family) => addresses.some((address) => familyOf(address) === family));
 }
 
 function told({ namespace, name, containerId, ifName, addresses }: Attachment) {

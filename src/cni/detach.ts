@@ -5,12 +5,11 @@ import {
   removeAttachment,
   writeAttachment,
   type Attachment,
-  type AttachmentId,
 } from '../rendezvous/attachment.ts';
+import type { AttachmentId, PodHooks } from '../rules/pod.ts';
 import type { Context } from './context.ts';
 import { NodeLinks } from '../dataplane/nodeLinks.ts';
-import { knownTables } from './tables.ts';
-import { unhook } from './unhook.ts';
+import { kernelsHolding } from './backend.ts';
 
 /**
  * Takes a pod out: its interface down, its record away, then its rules. Nothing there is success. Throws a CniError, a CommandError or the file
@@ -23,7 +22,9 @@ export function detach(context: Context, id: AttachmentId): void {
   // Before the rules: an ADD that is still running sees it and leaves nothing behind.
   removeAttachment(config.runtimeDir, id);
   try {
-    unhook(knownTables(context, record !== undefined), { id, hooks: record, log });
+    const kernels = kernelsHolding(context, { wasHooked: record !== undefined, hookedBy: record?.backend });
+    const hooks = record === undefined ? undefined : ownHooks(context, record);
+    for (const kernel of kernels) kernel.takeOut(id, hooks);
   } catch (error) {
     if (record !== undefined) writeAttachment(config.runtimeDir, record);
     throw error;
@@ -43,6 +44,11 @@ function takeDown({ config, env, log }: Context, record: Attachment): void {
   const reason = runTool('ip', ['link', 'set', 'dev', hostInterface, 'down'], env);
   if (reason === undefined) return;
   log('warn', "Cannot take the pod's interface down", { hostInterface, reason });
+}
+
+/** An interface that another attachment has by now keeps its lock. */
+function ownHooks({ config }: Context, record: Attachment): PodHooks {
+  return isSharedByNow(config.runtimeDir, record) ? { ...record, hostInterface: undefined } : record;
 }
 
 /** Calico-like networks name the interface by the pod: a late DEL must not cut off the pod's next sandbox. Names of bridge ports do not come again. */

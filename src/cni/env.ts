@@ -1,4 +1,4 @@
-import type { AttachmentId } from '../rendezvous/attachment.ts';
+import type { AttachmentId } from '../rules/pod.ts';
 import type { Environment } from '../dataplane/tools.ts';
 import { CniError } from './errors.ts';
 

@@ -1,5 +1,6 @@
 import { CommandError } from '../dataplane/commandError.ts';
-import { isBusy } from '../dataplane/iptablesErrors.ts';
+import { isBusy } from '../dataplane/iptables/errors.ts';
+import { ToolMissingError } from '../dataplane/toolMissing.ts';
 
 /** What an error's `code` says: the CNI spec's, section 5, "Error" (0-99), then our own (100+). Never change these: runtimes and people know them. */
 export const CNI_ERROR_CODES = {
@@ -39,6 +40,8 @@ export class CniError extends Error {
 export function toCniError(error: unknown): CniError {
   if (error instanceof CniError) return error;
   if (error instanceof CommandError) return commandFailure(error);
+  if (error instanceof ToolMissingError)
+    return new CniError('toolMissing', { msg: error.message, details: error.advice });
   const details = error instanceof Error ? error.message : String(error);
   if (isSystemError(error))
     return new CniError('ioFailure', { msg: `Cannot ${error.syscall} "${error.path ?? ''}": ${error.code}`, details });
@@ -56,7 +59,7 @@ function commandFailure(error: CommandError): CniError {
     });
   }
   return new CniError('kernelRefused', {
-    msg: 'Cannot write or read the rules: the kernel or iptables refused',
+    msg: 'Cannot write or read the rules: the kernel or its program refused',
     details,
   });
 }

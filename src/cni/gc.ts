@@ -1,4 +1,5 @@
-import { readAttachments, type AttachmentId } from '../rendezvous/attachment.ts';
+import { readAttachments } from '../rendezvous/attachment.ts';
+import type { AttachmentId } from '../rules/pod.ts';
 import type { Context } from './context.ts';
 import { detach } from './detach.ts';
 import { CniError, toCniError } from './errors.ts';

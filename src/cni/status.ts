@@ -1,10 +1,10 @@
-import { BACKENDS } from '../dataplane/backend.ts';
-import { findTable } from '../dataplane/iptablesSync.ts';
+import { BACKENDS, packageOf, programOf } from '../dataplane/backend.ts';
+import { findTool } from '../dataplane/tools.ts';
 import { readHeartbeat, wasInSync } from '../rendezvous/heartbeat.ts';
 import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import type { Context } from './context.ts';
 import { CniError } from './errors.ts';
-import { agreedBackend } from './tables.ts';
+import { agreedBackend } from './backend.ts';
 
 // Any address of the family: only which sysctl counts.
 const SOME_IPV4 = ['0.0.0.0'];
@@ -19,10 +19,10 @@ export function status(context: Context): void {
   const agent = readHeartbeat(config.runtimeDir);
   const backend = agreedBackend(context, agent);
   const backends = backend === undefined ? BACKENDS : [backend];
-  if (!backends.some((known) => findTable('ipv4', { backend: known, env }) !== undefined)) {
+  if (!backends.some((known) => findTool(programOf(known), env) !== undefined)) {
     throw unavailable(
-      `${backends.map((known) => `${known}-restore`).join(' or ')} is not installed`,
-      'Install iptables',
+      `${backends.map(programOf).join(' or ')} is not installed`,
+      `Install ${backend === undefined ? 'nftables or iptables' : packageOf(backend)}`,
     );
   }
   const problem = bridgeFilterProblem(SOME_IPV4);

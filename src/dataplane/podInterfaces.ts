@@ -2,7 +2,7 @@ import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { familyOf } from '../net/family.ts';
-import type { PodHooks } from '../rules/podChains.ts';
+import type { PodHooks } from '../rules/pod.ts';
 import { CommandError } from './commandError.ts';
 import { NodeLinks } from './nodeLinks.ts';
 

@@ -22,6 +22,11 @@ export function canonicalAddress(text: string): string {
   return ipv6;
 }
 
+/** Returns IPv6 as RFC 5952 writes it, one that embeds an IPv4 address too; `text` must be an address. */
+export function ipv6Text(text: string): string {
+  return canonicalIpv6(text) ?? text;
+}
+
 // The host serialiser of the URL standard writes IPv6 as RFC 5952 does, and its parser is as strict as RFC 4291. An address
 // library costs the plugin 13 ms to load; this is there already.
 function canonicalIpv6(text: string): string | undefined {

@@ -42,6 +42,16 @@ export function prefixOf(cidr: Cidr): number {
   return Number(cidr.text.slice(cidr.text.lastIndexOf('/') + 1));
 }
 
+/** Returns the first address of a network as a number. */
+export function firstValue(cidr: Cidr): bigint {
+  return valueOf(addressOf(cidr));
+}
+
+/** Returns how many bits an address has. */
+export function addressBits(family: IpFamily): number {
+  return BITS[family];
+}
+
 function addressOf(cidr: Cidr): string {
   return cidr.text.slice(0, cidr.text.lastIndexOf('/'));
 }
@@ -57,7 +67,8 @@ function firstAddress(address: string, prefix: number): string {
 const known = new Map<string, bigint>();
 const MOST_KNOWN = 65_536;
 
-function valueOf(address: string): bigint {
+/** Returns a canonical address as a number. */
+export function valueOf(address: string): bigint {
   const seen = known.get(address);
   if (seen !== undefined) return seen;
   const value = (familyOf(address) === 'ipv4' ? new IPv4(address) : new IPv6(address)).getValue();

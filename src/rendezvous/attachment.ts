@@ -1,5 +1,5 @@
 import { rmSync } from 'node:fs';
-import type { PodJudgements, PodHooks } from '../rules/podChains.ts';
+import { idOf, type AttachmentId, type PodHooks, type PodJudgements } from '../rules/pod.ts';
 import { listNames, readFileIfAny, readJsonIfAny } from '../files/readIfAny.ts';
 import { writeFileWhole } from '../files/writeWhole.ts';
 
@@ -9,6 +9,8 @@ export interface Attachment extends PodHooks {
   readonly network: string;
   readonly netns: string;
   readonly uid: string | undefined;
+  /** What hooks the pod in. `undefined`: by a version that knew iptables only. */
+  readonly backend: string | undefined;
   /** The conntrack mark bits that the conflist gives us. */
   readonly markMask: number;
 }
@@ -17,12 +19,6 @@ export interface Attachment extends PodHooks {
 export interface RecordedAttachment extends Attachment {
   /** The judgements that ADD put into the pod's chains; `undefined` until the kernel holds the pod's hooks. */
   readonly judgements: PodJudgements | undefined;
-}
-
-/** What identifies an attachment (CNI spec, section 2, "Parameters"). */
-export interface AttachmentId {
-  readonly containerId: string;
-  readonly ifName: string;
 }
 
 /**
@@ -82,11 +78,6 @@ export function isAcknowledged(runtimeDir: string, id: AttachmentId): boolean {
   return readFileIfAny(pathOf(runtimeDir, 'acknowledged', id)) !== undefined;
 }
 
-/** Returns the one text of an attachment's identity. A colon can be in neither part, so that no two attachments share it. */
-export function idOf({ containerId, ifName }: AttachmentId): string {
-  return `${containerId}:${ifName}`;
-}
-
 function pathOf(runtimeDir: string, directory: 'attachments' | 'hooked' | 'acknowledged', id: AttachmentId): string {
   return `${runtimeDir}/${directory}/${idOf(id)}`;
 }
@@ -94,10 +85,24 @@ function pathOf(runtimeDir: string, directory: 'attachments' | 'hooked' | 'ackno
 /** Records are root's own, but may have been written by another version. */
 function isAttachment(record: unknown): record is Attachment {
   if (typeof record !== 'object' || record === null) return false;
-  const { containerId, ifName, namespace, name, network, netns, uid, hostInterface, addresses, bridged, markMask } =
-    record as Readonly<Record<keyof Attachment, unknown>>;
+  const {
+    containerId,
+    ifName,
+    namespace,
+    name,
+    network,
+    netns,
+    uid,
+    hostInterface,
+    addresses,
+    bridged,
+    markMask,
+    backend,
+  } = record as Readonly<Record<keyof Attachment, unknown>>;
   return (
-    [containerId, ifName, namespace, name, network, netns, uid ?? '', hostInterface ?? ''].every(isText) &&
+    [containerId, ifName, namespace, name, network, netns, uid ?? '', hostInterface ?? '', backend ?? ''].every(
+      isText,
+    ) &&
     Array.isArray(addresses) &&
     addresses.every(isText) &&
     typeof bridged === 'boolean' &&

@@ -1,5 +1,5 @@
 import { mkdirSync, rmSync } from 'node:fs';
-import type { PodJudgements } from '../rules/podChains.ts';
+import type { PodJudgements } from '../rules/pod.ts';
 import { listNames, readJsonIfAny } from '../files/readIfAny.ts';
 import { writeFileWhole } from '../files/writeWhole.ts';
 

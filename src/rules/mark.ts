@@ -1,5 +1,8 @@
-/** A value within a mask as iptables prints it, `0x10000/0xffff0000`. */
-export type Mark = string;
+/** A value within the bits of a mask, both unsigned. */
+export interface Mark {
+  readonly value: number;
+  readonly mask: number;
+}
 
 /** The bits of the conntrack mark that are ours unless the conflist says otherwise. */
 export const DEFAULT_MARK_MASK = 0xffff0000;
@@ -12,7 +15,7 @@ export function generationMark(generation: number, mask: number): Mark {
   const shift = 31 - Math.clz32(mask & -mask);
   const values = 2 ** (Math.clz32(0) - Math.clz32(mask >>> shift)) - 1;
   const value = ((generation % values) + 1) * 2 ** shift;
-  return `0x${value.toString(16)}/0x${(mask >>> 0).toString(16)}`;
+  return { value, mask: mask >>> 0 };
 }
 
 /** Returns a mask from its text (`0xffff0000` or decimal), or `undefined` where it is not a run of 8 to 31 bits. */

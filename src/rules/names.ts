@@ -1,5 +1,6 @@
 import type { IpFamily } from '../net/family.ts';
 import type { Direction } from '../kube/networkPolicy.ts';
+import { idOf, type AttachmentId } from './pod.ts';
 import { sha256 } from './sha256.ts';
 
 // Never change these: an agent of the next version must recognise what this one left in the kernel.
@@ -24,28 +25,13 @@ const PROFILE_HASH_LENGTH = 20;
 const SET_HASH_LENGTH = 20;
 
 /** Returns the pod's own chain for one direction, the same in both families: one attachment is one container and interface. */
-export function podChainName(
-  direction: Direction,
-  attachment: { readonly containerId: string; readonly ifName: string },
-): string {
-  // Neither part can hold a colon (CNI spec, section 2), so that no two attachments share a digest's input.
-  return (
-    POD_PREFIX[direction] + knownDigest(`${attachment.containerId}:${attachment.ifName}`).slice(0, POD_HASH_LENGTH)
-  );
+export function podChainName(direction: Direction, attachment: AttachmentId): string {
+  return POD_PREFIX[direction] + knownDigest(idOf(attachment)).slice(0, POD_HASH_LENGTH);
 }
 
-/**
- * Returns the name of the profile chain that holds exactly these rules, the same in both families' tables. Equal rules give equal names: that is
- * how pods share profiles.
- */
-export function profileChainName(direction: Direction, rules: Readonly<Record<IpFamily, readonly string[]>>): string {
-  return (
-    PREFIX +
-    digest(['profile', direction, 'ipv4', ...rules.ipv4, 'ipv6', ...rules.ipv6].join('\n')).slice(
-      0,
-      PROFILE_HASH_LENGTH,
-    )
-  );
+/** Returns the name of the profile with this content: its chain has it in every table. */
+export function profileName(direction: Direction, content: readonly string[]): string {
+  return PREFIX + digest(['profile', direction, ...content].join('\n')).slice(0, PROFILE_HASH_LENGTH);
 }
 
 /** Returns the name of the set of a peer group in one family. */

@@ -5,7 +5,8 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Agent } from '../../src/agent/agent.ts';
 import { askAgent } from '../../src/cli/agentClient.ts';
-import { Iptables } from '../../src/dataplane/iptables.ts';
+import { Iptables } from '../../src/dataplane/iptables/iptables.ts';
+import { IptablesKernel } from '../../src/dataplane/iptables/iptablesKernel.ts';
 import type { AgentStatus } from '../../src/rendezvous/agentSocket.ts';
 import { beat, readHeartbeat } from '../../src/rendezvous/heartbeat.ts';
 import { isAcknowledged, writeAttachment } from '../../src/rendezvous/attachment.ts';
@@ -52,7 +53,8 @@ async function start(): Promise<Agent> {
     sourceName: 'dir:/x',
     backend: 'iptables-nft',
     backendReason: 'a test',
-    tables: [new Iptables('ipv4', 'iptables-nft')],
+    kernel: new IptablesKernel([new Iptables('ipv4', 'iptables-nft')]),
+    removeOthers: () => [],
     log: pino({ level: 'silent' }),
     metricsAddress: undefined,
   });

@@ -1,7 +1,7 @@
 import { beforeEach, describe, expect, test } from 'vitest';
 import { Attachments } from '../../src/agent/attachments.ts';
-import { podChainNames } from '../../src/rules/podRestore.ts';
 import type { RecordedAttachment } from '../../src/rendezvous/attachment.ts';
+import { idOf } from '../../src/rules/pod.ts';
 import { hooked, underWay } from '../helpers/attachments.ts';
 
 let attachments: Attachments;
@@ -15,13 +15,13 @@ beforeEach(() => {
 /** Takes a look a second later and tells the changes by the pods' names. */
 function look(...records: readonly RecordedAttachment[]) {
   now += 1000;
-  const { appeared, hooked: added, goneChains } = attachments.update(records, now);
-  return { appeared: appeared.map(({ name }) => name), hooked: added.map(({ name }) => name), gone: goneChains };
+  const { appeared, hooked: added, gone } = attachments.update(records, now);
+  return { appeared: appeared.map(({ name }) => name), hooked: added.map(({ name }) => name), gone };
 }
 
 const NONE = new Set<string>();
 const SHOWN = new Map([['shop/web', {}]]);
-const chainsOf = (key: string) => new Set(podChainNames(hooked(key)));
+const idsOf = (...keys: readonly string[]) => new Set(keys.map((key) => idOf(hooked(key))));
 const quarantine = { judgements: { ingress: { kind: 'quarantine' }, egress: { kind: 'quarantine' } } } as const;
 
 describe('what changed since the last look', () => {
@@ -30,7 +30,7 @@ describe('what changed since the last look', () => {
     expect(look(underWay('shop/web'))).toEqual({ appeared: [], hooked: [], gone: NONE });
     expect(look(hooked('shop/web'))).toEqual({ appeared: [], hooked: ['web'], gone: NONE });
     expect(look(hooked('shop/web'))).toEqual({ appeared: [], hooked: [], gone: NONE });
-    expect(look()).toEqual({ appeared: [], hooked: [], gone: chainsOf('shop/web') });
+    expect(look()).toEqual({ appeared: [], hooked: [], gone: idsOf('shop/web') });
     expect(look()).toEqual({ appeared: [], hooked: [], gone: NONE });
   });
 
@@ -69,7 +69,7 @@ describe('what changed since the last look', () => {
   test('another container of the same pod: one is gone, one appears', () => {
     look(hooked('shop/web'));
     const next = hooked('shop/web', { containerId: 'next' });
-    expect(look(next)).toEqual({ appeared: ['web'], hooked: ['web'], gone: chainsOf('shop/web') });
+    expect(look(next)).toEqual({ appeared: ['web'], hooked: ['web'], gone: idsOf('shop/web') });
   });
 });
 
@@ -108,14 +108,14 @@ describe('an ADD is under way', () => {
   });
 });
 
-describe('the chains of a pod that is gone are left to its DEL', () => {
+describe('what is a gone pod’s in the kernel is left to its DEL', () => {
   test('for ten seconds', () => {
     look(hooked('shop/web'), hooked('shop/db'));
     look(hooked('shop/db'));
-    expect(attachments.leaving()).toEqual(chainsOf('shop/web'));
+    expect(attachments.leaving()).toEqual(idsOf('shop/web'));
     now += 8000;
     look(hooked('shop/db'));
-    expect(attachments.leaving()).toEqual(chainsOf('shop/web'));
+    expect(attachments.leaving()).toEqual(idsOf('shop/web'));
     look(hooked('shop/db'));
     expect(attachments.leaving()).toEqual(NONE);
   });
@@ -173,6 +173,6 @@ describe('what is unlike the last look', () => {
     },
   ])('$what', ({ records, unlike }) => {
     look(hooked('shop/web'), underWay('shop/db'));
-    expect(attachments.unlike(records)).toEqual(new Set(unlike.flatMap((key) => [...chainsOf(key)])));
+    expect(attachments.unlike(records)).toEqual(idsOf(...unlike));
   });
 });

@@ -2,7 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { localView, uidsOf } from '../../src/agent/localPods.ts';
 import type { Cluster } from '../../src/kube/cluster.ts';
 import { objectKey, type Pod } from '../../src/kube/pod.ts';
-import { idOf, type Attachment } from '../../src/rendezvous/attachment.ts';
+import type { Attachment } from '../../src/rendezvous/attachment.ts';
+import { idOf } from '../../src/rules/pod.ts';
 import { attachment } from '../helpers/attachments.ts';
 import { clusterOf, pod } from '../helpers/manifests.ts';
 

@@ -4,7 +4,8 @@ import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { NodeSync } from '../../src/agent/nodeSync.ts';
-import { Iptables } from '../../src/dataplane/iptables.ts';
+import { Iptables } from '../../src/dataplane/iptables/iptables.ts';
+import { IptablesKernel } from '../../src/dataplane/iptables/iptablesKernel.ts';
 import type { IpFamily } from '../../src/net/family.ts';
 import {
   isAcknowledged,
@@ -18,8 +19,8 @@ import { claimGeneration } from '../../src/rendezvous/generation.ts';
 import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../../src/rules/mark.ts';
 import { isProfileChain } from '../../src/rules/names.ts';
-import type { PodJudgements } from '../../src/rules/podChains.ts';
-import { addPod, deletePod, podChainNames } from '../../src/rules/podRestore.ts';
+import type { PodJudgements } from '../../src/rules/pod.ts';
+import { addPod, deletePod, podChainNames } from '../../src/rules/iptables/podRestore.ts';
 import type { Source } from '../../src/source/source.ts';
 import { attachment } from '../helpers/attachments.ts';
 import { FakeNetfilter } from '../helpers/fakeNetfilter.ts';
@@ -65,7 +66,9 @@ function newSync(): NodeSync {
     nodeName: 'node-1',
     runtimeDir,
     source,
-    tables,
+    backend: 'iptables-nft',
+    kernel: new IptablesKernel(tables),
+    removeOthers: () => [],
     log: pino({ level: 'silent' }),
   });
 }

@@ -6,11 +6,11 @@ import { pino } from 'pino';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { NodeSync } from '../../src/agent/nodeSync.ts';
 import { CommandError } from '../../src/dataplane/commandError.ts';
-import type { Iptables } from '../../src/dataplane/iptables.ts';
+import type { Iptables } from '../../src/dataplane/iptables/iptables.ts';
+import { IptablesKernel } from '../../src/dataplane/iptables/iptablesKernel.ts';
 import type { Cluster } from '../../src/kube/cluster.ts';
 import { compile } from '../../src/policy/compile.ts';
 import {
-  idOf,
   isAcknowledged,
   readAttachment,
   readAttachments,
@@ -22,14 +22,20 @@ import {
 import { readExpected } from '../../src/rendezvous/expected.ts';
 import { claimGeneration } from '../../src/rendezvous/generation.ts';
 import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
-import { planChains } from '../../src/rules/chainPlan.ts';
-import { STANDING_CHAINS } from '../../src/rules/entryChains.ts';
-import { NOTHING_IN_KERNEL, type KernelChains } from '../../src/rules/kernelChains.ts';
-import { DEFAULT_MARK_MASK, generationMark } from '../../src/rules/mark.ts';
-import type { PodHooks, PodJudgements } from '../../src/rules/podChains.ts';
-import { addPod, deletePod, deleteRemains, ensureStanding, podChainNames } from '../../src/rules/podRestore.ts';
+import { planChains } from '../../src/rules/iptables/chainPlan.ts';
+import { STANDING_CHAINS } from '../../src/rules/iptables/entryChains.ts';
+import { NOTHING_IN_KERNEL, type KernelChains } from '../../src/rules/iptables/kernelChains.ts';
+import { DEFAULT_MARK_MASK, generationMark, type Mark } from '../../src/rules/mark.ts';
+import { idOf, type PodHooks, type PodJudgements } from '../../src/rules/pod.ts';
+import {
+  addPod,
+  deletePod,
+  deleteRemains,
+  ensureStanding,
+  podChainNames,
+} from '../../src/rules/iptables/podRestore.ts';
 import { wantedPolicy } from '../../src/rules/wanted.ts';
-import { wantedChains } from '../../src/rules/wantedChains.ts';
+import { wantedChains } from '../../src/rules/iptables/wantedChains.ts';
 import { attachment } from '../helpers/attachments.ts';
 import { FakeNetfilter } from '../helpers/fakeNetfilter.ts';
 import { clusterOf, namespace, pod, policy } from '../helpers/manifests.ts';
@@ -110,7 +116,9 @@ class Node {
         stop: async () => {},
       },
       // Only what is asked of it: the class has private parts, and its programs would have turns of their own.
-      tables: [table as unknown as Iptables],
+      kernel: new IptablesKernel([table as unknown as Iptables]),
+      backend: 'iptables-nft',
+      removeOthers: () => [],
       log: pino({ level: 'silent' }),
     });
   }
@@ -245,7 +253,7 @@ class Node {
     }
   }
 
-  #mark(): string {
+  #mark(): Mark {
     return generationMark(claimGeneration(this.runtimeDir), DEFAULT_MARK_MASK);
   }
 

@@ -82,7 +82,10 @@ describe('install', () => {
   });
 
   test.for([
-    { args: ['--backend', 'x'], says: '"backend" must be one of "auto", "iptables-nft", "iptables-legacy", not "x"' },
+    {
+      args: ['--backend', 'x'],
+      says: '"backend" must be one of "auto", "nftables", "iptables-nft", "iptables-legacy", not "x"',
+    },
     {
       args: ['--agent-timeout-ms', '1e9'],
       says: '"agentTimeoutMs" must be a whole number of milliseconds from 0 to 60000, not "1e9"',

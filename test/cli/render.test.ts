@@ -34,6 +34,23 @@ test('one section is what its program takes, and JSON has all three', async () =
     expect((await render(['--node-name', 'node-1', '--only', name])).stdout).toBe(text);
 });
 
+test('for nftables a node has both tables, each chain and set with what it is for', async () => {
+  const { exitCode, stdout, stderr } = await render(['--node-name', 'node-1', '--backend', 'nftables']);
+  expect({ exitCode, stderr }).toEqual({ exitCode: 0, stderr: '' });
+  await expect(stdout).toMatchFileSnapshot('render/node-1.nft');
+});
+
+test.for([
+  ['iptables', 'nftables'],
+  ['nftables', 'ipset'],
+])('of backend %s there is no section %s', async ([backend = '', section = '']) => {
+  const { exitCode, stderr } = await render(['--node-name', 'node-1', '--backend', backend, '--only', section]);
+  expect({ exitCode, stderr }).toEqual({
+    exitCode: 2,
+    stderr: `Cannot print only "${section}": it is no part of "--backend ${backend}"\n`,
+  });
+});
+
 test('a node that no pod is on has the chains that always stand, and a note', async () => {
   const { exitCode, stdout, stderr } = await render(['--node-name', 'node-x', '--only', 'ipset']);
   expect({ exitCode, stdout, stderr }).toEqual({
@@ -44,18 +61,22 @@ test('a node that no pod is on has the chains that always stand, and a note', as
 });
 
 describe('of generated clusters', () => {
-  test('the text is the same in whatever order the objects come', () => {
-    const isSame = fc.property(clusterManifests, (manifests) => {
-      const text = renderNode(clusterOf(manifests), 'node-1');
-      expect(renderNode(clusterOf(manifests.toReversed()), 'node-1')).toEqual(text);
-    });
-    fc.assert(isSame, { numRuns: 100 });
-  });
+  test.for(['nftables', 'iptables'] as const)(
+    'of %s the text is the same in whatever order the objects come',
+    (backend) => {
+      const isSame = fc.property(clusterManifests, (manifests) => {
+        const rendered = (objects: typeof manifests) => renderNode(clusterOf(objects), { nodeName: 'node-1', backend });
+        expect(rendered(manifests.toReversed())).toEqual(rendered(manifests));
+      });
+      fc.assert(isSame, { numRuns: 100 });
+    },
+  );
 
   test('every set that a rule names is made', () => {
     const isMade = fc.property(clusterManifests, (manifests) => {
-      const { ipset, rules } = renderNode(clusterOf(manifests), 'node-1');
-      const named = `${rules.ipv4}${rules.ipv6}`.matchAll(/--match-set (\S+)/g).map(([, name]) => name);
+      const rendered = renderNode(clusterOf(manifests), { nodeName: 'node-1', backend: 'iptables' });
+      const { ipset = '', iptables, ip6tables } = Object.fromEntries(rendered);
+      const named = `${iptables}${ip6tables}`.matchAll(/--match-set (\S+)/g).map(([, name]) => name);
       const made = new Set(ipset.matchAll(/^create (\S+)/gm).map(([, name]) => name));
       expect([...named].filter((name) => !made.has(name))).toEqual([]);
     });

@@ -24,7 +24,7 @@ test('a node that is well takes seven lines', () => {
     backend    iptables-nft (no other is in use), ipv4 and ipv6
     policies   4
     pods       3 attached, 2 isolated, 0 quarantined
-    kernel     generation 12, 6 sets, 11 chains a family, 0 repairs
+    kernel     generation 12, 6 sets, 11 chains, 0 repairs
     last sync  2026-11-21T03:00:00.000Z, took 17.5 ms
     "
   `);
@@ -52,7 +52,7 @@ test('what needs a person is named', () => {
     pods       2 attached, 0 isolated, 1 quarantined
                1 of them were there before the plugin was
                shop/web is refused everything: the source does not show it
-    kernel     generation 12, 6 sets, 11 chains a family, 0 repairs
+    kernel     generation 12, 6 sets, 11 chains, 0 repairs
     last sync  never
     failure    Cannot run "ipset save": ENOENT
     problem    a.yaml:3: spec.ports: Unknown field

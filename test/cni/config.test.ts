@@ -41,6 +41,10 @@ test('every key is taken', () => {
   expect(decodeConfig({ ...LEAST, markMask: 0xff00 }).config.markMask).toBe(0xff00);
 });
 
+test.for(['auto', 'nftables', 'iptables-nft', 'iptables-legacy'])('the backend "%s" is taken', (backend) => {
+  expect(decodeConfig({ ...LEAST, backend })).toMatchObject({ config: { backend }, problems: [] });
+});
+
 test('what a runtime puts in and what belongs to the network as a whole is no unknown key', () => {
   const standard = {
     cniVersions: ['1.0.0'],
@@ -70,8 +74,8 @@ test.for<{ readonly key: string; readonly value: unknown; readonly problem: stri
   { key: 'logFile', value: 5, problem: '"logFile" must be an absolute path, not 5' },
   {
     key: 'backend',
-    value: 'nftables',
-    problem: '"backend" must be one of "auto", "iptables-nft", "iptables-legacy", not "nftables"',
+    value: 'nft',
+    problem: '"backend" must be one of "auto", "nftables", "iptables-nft", "iptables-legacy", not "nft"',
   },
   { key: 'whenAgentDown', value: true, problem: '"whenAgentDown" must be one of "deny", "allow", not true' },
   {
@@ -124,7 +128,7 @@ test('all problems are told at once, with the keys to correct', () => {
     {
       "code": 7,
       "details": "Correct "name", "type", "backend", "agentTimeoutMs", "foo" in the conflist; kube-nwplcy knows runtimeDir, backend, whenAgentDown, agentTimeoutMs, markMask, logLevel, logFile",
-      "message": "Cannot use the network configuration: "name" is missing; "type" is missing; "backend" must be one of "auto", "iptables-nft", "iptables-legacy", not "x"; "agentTimeoutMs" must be a whole number of milliseconds from 0 to 60000, not "y"; "foo" is unknown",
+      "message": "Cannot use the network configuration: "name" is missing; "type" is missing; "backend" must be one of "auto", "nftables", "iptables-nft", "iptables-legacy", not "x"; "agentTimeoutMs" must be a whole number of milliseconds from 0 to 60000, not "y"; "foo" is unknown",
     }
   `);
 });

@@ -2,6 +2,7 @@ import { readFileSync } from 'node:fs';
 import { expect, test } from 'vitest';
 import { CNI_ERROR_CODES, CniError, toCniError } from '../../src/cni/errors.ts';
 import { CommandError } from '../../src/dataplane/commandError.ts';
+import { ToolMissingError } from '../../src/dataplane/toolMissing.ts';
 
 test('codes never change: runtimes and people know them', () => {
   expect(CNI_ERROR_CODES).toEqual({
@@ -40,7 +41,7 @@ test('a failed program is told with its arguments, its exit code and what it sai
   const result = { exitCode: 2, stderr: "Chain 'X' does not exist\nmore\n" };
   expect(shown(new CommandError({ file, args: ['--noflush'], result }))).toEqual({
     code: 102,
-    message: 'Cannot write or read the rules: the kernel or iptables refused',
+    message: 'Cannot write or read the rules: the kernel or its program refused',
     details: 'Cannot run "/usr/sbin/iptables-nft-restore --noflush": exit code 2, Chain \'X\' does not exist; more',
   });
 });
@@ -48,6 +49,17 @@ test('a failed program is told with its arguments, its exit code and what it sai
 test('a lock that others never let go is to be tried again later', () => {
   const result = { exitCode: 4, stderr: 'Another app is currently holding the xtables lock.' };
   expect(toCniError(new CommandError({ file: 'x', args: [], result })).code).toBe(11);
+});
+
+test('a program that is not installed is told with what to install, and where it was looked for', () => {
+  const env = { PATH: '/usr/bin:/nowhere' };
+  const options = { program: 'iptables-nft-restore', install: 'iptables', env };
+  expect(shown(new ToolMissingError('write rules', options))).toEqual({
+    code: 101,
+    message: 'Cannot write rules: iptables-nft-restore is not installed',
+    details:
+      'Install iptables, or have the container runtime start plugins with a PATH that leads to it; it is "/usr/bin:/nowhere"',
+  });
 });
 
 test('anything else is a bug, told with its place', () => {

@@ -15,6 +15,7 @@ export function attachment(key: string, tweaks: Partial<Attachment> = {}): Attac
     network: 'pods',
     netns: `/run/netns/${name}`,
     uid: undefined,
+    backend: 'iptables-nft',
     markMask: DEFAULT_MARK_MASK,
     ...tweaks,
   };

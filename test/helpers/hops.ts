@@ -5,7 +5,7 @@ import { familyOf } from '../../src/net/family.ts';
 import type { Protocol } from '../../src/net/protocol.ts';
 import type { Endpoint, Flow } from '../../src/policy/flow.ts';
 import { packet, type Packet } from './packet.ts';
-import { hostInterfaceOf } from './ruleset.ts';
+import { hostInterfaceOf } from './nodeRules.ts';
 
 /**
  * How a node's pods hang together: as ports of a bridge, each on a link of its own, or through IPVS, which sends what it forwards between
@@ -35,7 +35,7 @@ export function hopsOf(
     nodeName === undefined ? [] : [{ nodeName, judges, packet: packet({ ...headerOf(flow), ...path }) }];
   const isLocal = source !== undefined && source === target;
   if (sender !== undefined && receiver !== undefined && isLocal) {
-    return hop(source, ['egress', 'ingress'], localPath(cluster, { sender, wiring }));
+    return hop(source, ['egress', 'ingress'], localPath(cluster, { sender, receiver, wiring }));
   }
   if (isLocal)
     return receiver === undefined
@@ -66,9 +66,10 @@ interface Path {
   readonly wiring: Wiring;
 }
 
-function localPath(cluster: Cluster, { sender, wiring }: Path): Partial<Packet> {
+function localPath(cluster: Cluster, { sender, receiver, wiring }: Path & { readonly receiver: Pod }): Partial<Packet> {
   if (wiring === 'ipvs') return { hook: 'OUTPUT', inInterface: undefined };
-  return { ...entry(cluster, { sender, wiring }), bridged: wiring === 'bridge' };
+  const path = entry(cluster, { sender, wiring });
+  return wiring === 'bridge' ? { ...path, bridged: true, physdevOut: hostInterfaceOf(cluster, receiver) } : path;
 }
 
 function entry(cluster: Cluster, { sender, wiring }: Path): Partial<Packet> {

@@ -20,10 +20,17 @@ export interface Packet {
   readonly outInterface: string | undefined;
   /** The bridge port it came in by, also when it is routed on. */
   readonly physdevIn: string | undefined;
+  /** The bridge port it leaves by; `undefined` for one that is no pod's. */
+  readonly physdevOut?: string | undefined;
   /** Whether it leaves by another port of the same bridge. */
   readonly bridged: boolean;
   /** Whether the source address is the node's own. */
   readonly srcLocal: boolean;
+  /**
+   * What the frame's header names, where that is not the packet's own protocol: only a bridge sees such a frame. Behind a VLAN tag is the packet. Of ARP,
+   * `source` and `destination` are the addresses inside. Of another protocol (by its number, as 0x8864 for PPPoE) nothing more is known.
+   */
+  readonly etherType?: 'arp' | '8021q' | '8021ad' | number | undefined;
 }
 
 /** Returns the first packet of a TCP connection routed between two IPv4 addresses, with whatever is said otherwise. */

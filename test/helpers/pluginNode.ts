@@ -7,6 +7,7 @@ import { beat, endHeartbeat } from '../../src/rendezvous/heartbeat.ts';
 import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
 import { claimLab, removeLab } from '../lab/leftovers.ts';
 import { holdNamespace, type HeldNamespace } from '../lab/namespace.ts';
+import { pathWithout } from '../lab/pathWithout.ts';
 import { labEnvironment, output, runner, type Run } from '../lab/run.ts';
 
 export interface Answer {
@@ -28,26 +29,29 @@ export interface Pod {
 /** A network namespace with links made by hand, in which the plugin is run from its source by a test that plays the runtime and the agent. */
 export class PluginNode {
   readonly run: Run;
-  readonly variables: Readonly<Record<string, string>>;
+  /** The PATH of the plugin. */
+  readonly path: string;
   readonly #id: string;
   readonly #pid: number;
   #agent: NodeJS.Timeout | undefined;
 
-  static async start(): Promise<PluginNode> {
+  /** The plugin is to be without the programs of these names; the tests' own scripts have them. */
+  static async start({ withoutPrograms }: { readonly withoutPrograms?: RegExp } = {}): Promise<PluginNode> {
     const { id } = claimLab();
     const script =
       'mount -t sysfs sysfs /sys; mount -t tmpfs tmpfs /run; ip link set lo up; echo ready; exec sleep infinity >/dev/null 2>&1';
     const held = await holdNamespace(['sh', '-c', script], { mounts: true, environment: labEnvironment(id) });
-    const node = new PluginNode(id, held);
+    const node = new PluginNode(id, { held, path: withoutPrograms === undefined ? PATH : PROGRAMS });
+    if (withoutPrograms !== undefined) pathWithout(withoutPrograms, { path: PATH, directory: node.inside(PROGRAMS) });
     writeFileSync(node.inside(PROGRAM), await pluginSource());
     return node;
   }
 
-  private constructor(id: string, held: HeldNamespace) {
+  private constructor(id: string, { held, path }: { readonly held: HeldNamespace; readonly path: string }) {
     this.#id = id;
     this.#pid = held.pid;
-    this.variables = labEnvironment(id);
-    this.run = runner(held.enter, this.variables);
+    this.path = path;
+    this.run = runner(held.enter, labEnvironment(id));
   }
 
   [Symbol.dispose](): void {
@@ -90,6 +94,7 @@ export class PluginNode {
   ): Promise<Answer> {
     const args = ['IgnoreUnknown=1', 'K8S_POD_NAMESPACE=shop', `K8S_POD_NAME=${pod.name}`];
     const parameters = {
+      PATH: this.path,
       CNI_COMMAND: command,
       CNI_CONTAINERID: pod.containerId,
       CNI_IFNAME: 'eth0',
@@ -135,6 +140,8 @@ interface AgentOptions {
 }
 
 const PROGRAM = '/run/plugin.mjs';
+const PROGRAMS = '/run/programs';
+const { PATH = '' } = labEnvironment('');
 
 let bundled: Promise<string> | undefined;
 

@@ -1,5 +1,5 @@
-import type { KernelChains } from '../../src/rules/kernelChains.ts';
-import { jumpStates } from '../../src/rules/kernelChains.ts';
+import type { KernelChains } from '../../src/rules/iptables/kernelChains.ts';
+import { jumpStates } from '../../src/rules/iptables/kernelChains.ts';
 
 const BUILT_IN = ['INPUT', 'FORWARD', 'OUTPUT'];
 const TARGETS = ['ACCEPT', 'DROP', 'RETURN', 'REJECT', 'CONNMARK'];

@@ -1,14 +1,12 @@
 import type { Cluster } from '../../src/kube/cluster.ts';
-import { objectKey, type Pod } from '../../src/kube/pod.ts';
 import type { IpFamily } from '../../src/net/family.ts';
-import { compile } from '../../src/policy/compile.ts';
-import { planChains, withGeneration } from '../../src/rules/chainPlan.ts';
-import { planIpsets } from '../../src/rules/ipsetPlan.ts';
-import { NOTHING_IN_KERNEL } from '../../src/rules/kernelChains.ts';
+import { addressSets } from '../../src/rules/iptables/addressSet.ts';
+import { planChains, withGeneration } from '../../src/rules/iptables/chainPlan.ts';
+import { planIpsets } from '../../src/rules/iptables/ipsetPlan.ts';
+import { NOTHING_IN_KERNEL } from '../../src/rules/iptables/kernelChains.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../../src/rules/mark.ts';
-import type { PodHooks } from '../../src/rules/podChains.ts';
-import { wantedPolicy } from '../../src/rules/wanted.ts';
-import { wantedChains } from '../../src/rules/wantedChains.ts';
+import { wantedChains } from '../../src/rules/iptables/wantedChains.ts';
+import { nodeContent, type RulesOptions } from './nodeRules.ts';
 
 /** One family's filter table as `iptables -S` would print it, and all sets as `ipset save` would. */
 export interface RulesetText {
@@ -16,39 +14,14 @@ export interface RulesetText {
   readonly sets: string;
 }
 
-export interface RulesetOptions {
-  readonly nodeName: string;
-  /** Whether pods are ports of a bridge (the default) or routed each by an interface of its own. */
-  readonly bridged?: boolean;
-  readonly generation?: number;
-}
-
-/** Returns the node's end of a pod's interface in these rulesets. */
-export function hostInterfaceOf(cluster: Cluster, pod: Pod): string {
-  return `veth${[...cluster.pods.keys()].indexOf(objectKey(pod))}`;
-}
-
 /** Returns what the agent would put into the kernel of a node where every pod with an address is attached. */
 export function rulesetText(
   cluster: Cluster,
-  { nodeName, bridged = true, generation = 1 }: RulesetOptions,
+  { generation = 1, ...options }: RulesOptions & { readonly generation?: number },
 ): Readonly<Record<IpFamily, RulesetText>> {
-  const policy = wantedPolicy(compile(cluster, nodeName));
-  const pods = [...policy.judgements].flatMap(([key, judgements]) => {
-    const pod = cluster.pods.get(key);
-    if (pod === undefined || pod.addresses.length === 0) return [];
-    const hooks: PodHooks = {
-      containerId: key.replace('/', '.'),
-      ifName: 'eth0',
-      namespace: pod.namespace,
-      name: pod.name,
-      addresses: pod.addresses,
-      hostInterface: hostInterfaceOf(cluster, pod),
-      bridged,
-    };
-    return [{ hooks, judgements }];
-  });
-  const sets = planIpsets(new Map(), policy.sets).fill.join('\n');
+  const { policy, pods } = nodeContent(cluster, options);
+  const wantedSets = [...policy.groups.values()].flatMap(addressSets);
+  const sets = planIpsets(new Map(), new Map(wantedSets.map((set) => [set.name, set]))).fill.join('\n');
   const textOf = (family: IpFamily): RulesetText => {
     const plan = planChains(NOTHING_IN_KERNEL, wantedChains(pods, { family, profiles: policy.profiles }), family);
     const { after } = withGeneration(plan, { family, mark: generationMark(generation, DEFAULT_MARK_MASK) });

@@ -11,7 +11,7 @@ import { writeExpected } from '../../src/rendezvous/expected.ts';
 import { claimGeneration } from '../../src/rendezvous/generation.ts';
 import { beat } from '../../src/rendezvous/heartbeat.ts';
 import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
-import { QUARANTINE } from '../../src/rules/podChains.ts';
+import { QUARANTINE } from '../../src/rules/pod.ts';
 import { attachment } from '../helpers/attachments.ts';
 import { TemporaryDirectory } from '../helpers/temporaryDirectory.ts';
 

@@ -273,7 +273,7 @@ describe('hostile files', () => {
       '{"cniVersion":"1.0.0","name":"n","plugins":[{"type":"ptp"},{"type":"kube-nwplcy","backend":"x","more":1}]}';
     using node = new InstalledNode({ '10-a.conflist': text });
     expect(node.install().slice(1)).toEqual([
-      '~/net.d/10-a.conflist: Cannot use the entry of kube-nwplcy: "backend" must be one of "auto", "iptables-nft", "iptables-legacy", not "x"; "more" is unknown',
+      '~/net.d/10-a.conflist: Cannot use the entry of kube-nwplcy: "backend" must be one of "auto", "nftables", "iptables-nft", "iptables-legacy", not "x"; "more" is unknown',
     ]);
     expect(node.files).toEqual({ '10-a.conflist': text });
   });

@@ -8,8 +8,7 @@ import { flowsOf } from '../helpers/flows.ts';
 import { hopsOf, type Wiring } from '../helpers/hops.ts';
 import { clusterOf } from '../helpers/manifests.ts';
 import type { Packet } from '../helpers/packet.ts';
-import { rulesetText } from '../helpers/ruleset.ts';
-import { tracePacket } from '../helpers/tracePacket.ts';
+import { nodeTracer, RENDERINGS, type Rendering } from '../helpers/traceNode.ts';
 
 const NODES = ['node-1', 'node-2'];
 const STALE_MARK = 0x7fff0000;
@@ -25,32 +24,36 @@ const states: readonly { readonly name: string; readonly wiring: Wiring; readonl
   },
 ];
 
-describe('every node’s rules give the verdict of the objects for every flow', () => {
-  test.for(states)('$name', { timeout: 120_000 }, ({ wiring, state }) => {
-    const agrees = fc.property(clusterManifests, (manifests) => {
-      expect(disagreements(clusterOf(manifests), { wiring, state })).toEqual([]);
+describe.for(RENDERINGS)(
+  'every node’s rules, as written for %s, give the verdict of the objects for every flow',
+  (rendering) => {
+    test.for(states)('$name', { timeout: 120_000 }, ({ wiring, state }) => {
+      const agrees = fc.property(clusterManifests, (manifests) => {
+        expect(disagreements(clusterOf(manifests), { rendering, wiring, state })).toEqual([]);
+      });
+      fc.assert(agrees, { numRuns: 100 });
     });
-    fc.assert(agrees, { numRuns: 100 });
-  });
-});
+  },
+);
 
 interface Conditions {
+  readonly rendering: Rendering;
   readonly wiring: Wiring;
   readonly state: Partial<Packet>;
 }
 
 /** Returns a line for each flow and node where the rules do not do what the objects say. */
-function disagreements(cluster: Cluster, { wiring, state }: Conditions): readonly string[] {
-  const rulesets = new Map(
-    NODES.map((nodeName) => [nodeName, rulesetText(cluster, { nodeName, bridged: wiring !== 'ptp' })]),
+function disagreements(cluster: Cluster, { rendering, wiring, state }: Conditions): readonly string[] {
+  const tracers = new Map(
+    NODES.map((nodeName) => [nodeName, nodeTracer(cluster, { rendering, nodeName, bridged: wiring !== 'ptp' })]),
   );
   return flowsOf(cluster).flatMap((flow) => {
     const verdict = evaluate(cluster, flow);
     return hopsOf(cluster, { flow, wiring }).flatMap(({ nodeName, judges, packet }) => {
-      const ruleset = rulesets.get(nodeName)?.[packet.family];
-      if (ruleset === undefined) throw new Error(`There are no rules of ${nodeName}`);
+      const follow = tracers.get(nodeName);
+      if (follow === undefined) throw new Error(`There are no rules of ${nodeName}`);
       const wanted = judges.some((side) => verdict[side].kind === 'refused') ? 'reject' : 'accept';
-      const trace = tracePacket(ruleset, { ...packet, ...state });
+      const trace = follow({ ...packet, ...state });
       if (trace.verdict === wanted) return [];
       return [
         `${flowText(flow)} on ${nodeName}: ${trace.verdict} instead of ${wanted}\n${trace.matchedRules.join('\n')}`,

@@ -12,7 +12,7 @@ import {
   writeJudgements,
 } from '../../src/rendezvous/attachment.ts';
 import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
-import type { PodJudgements } from '../../src/rules/podChains.ts';
+import type { PodJudgements } from '../../src/rules/pod.ts';
 import { attachment } from '../helpers/attachments.ts';
 
 const WEB = attachment('shop/web', { uid: 'u1', addresses: ['10.0.0.1', 'fd00::1'] });
@@ -52,6 +52,12 @@ describe('ADD and DEL of an attachment', () => {
     const unknown = { ...WEB, uid: undefined, hostInterface: undefined };
     writeAttachment(dir, unknown);
     expect(readAttachment(dir, WEB)).toEqual({ ...unknown, judgements: undefined });
+  });
+
+  test('a record of a version that knew iptables only has no backend', () => {
+    writeAttachment(dir, { ...WEB, backend: undefined });
+    expect(readAttachment(dir, WEB)?.backend).toBeUndefined();
+    expect(readAttachments(dir)).toEqual([{ ...WEB, backend: undefined, judgements: undefined }]);
   });
 
   test('an ADD that comes again begins anew', () => {
@@ -126,6 +132,7 @@ describe('a record that is none tells nothing, and hides no other', () => {
     'with addresses that are no text': JSON.stringify({ ...WEB, addresses: [1, null] }),
     'without a namespace': JSON.stringify({ ...WEB, namespace: undefined }),
     'with a uid that is no text': JSON.stringify({ ...WEB, uid: 7 }),
+    'with a backend that is no text': JSON.stringify({ ...WEB, backend: 7 }),
     'without a mark mask': JSON.stringify({ ...WEB, markMask: undefined }),
     'of another attachment': JSON.stringify({ ...WEB, containerId: 'other' }),
   };

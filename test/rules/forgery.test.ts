@@ -2,8 +2,8 @@ import { describe, expect, test } from 'vitest';
 import { IP_FAMILIES } from '../../src/net/family.ts';
 import { packet } from '../helpers/packet.ts';
 import { clusterOf, namespace, pod, policy } from '../helpers/manifests.ts';
-import { hostInterfaceOf, rulesetText } from '../helpers/ruleset.ts';
-import { tracePacket } from '../helpers/tracePacket.ts';
+import { hostInterfaceOf } from '../helpers/nodeRules.ts';
+import { nodeTracer, RENDERINGS } from '../helpers/traceNode.ts';
 
 // Every pod may reach shop/db, so that nothing but the lock on its own addresses stands in a forger's way.
 const cluster = clusterOf([
@@ -23,8 +23,10 @@ const outside = {
 } as const;
 const familyOfAddress = (address: string) => (address.includes(':') ? 'ipv6' : 'ipv4');
 
-describe.each([true, false])('with pods on a bridge: %s', (bridged) => {
-  const texts = rulesetText(cluster, { nodeName: 'node-1', bridged });
+const places = RENDERINGS.flatMap((rendering) => [true, false].map((bridged) => ({ rendering, bridged })));
+
+describe.for(places)('by $rendering, with pods on a bridge: $bridged', ({ rendering, bridged }) => {
+  const follow = nodeTracer(cluster, { rendering, nodeName: 'node-1', bridged });
   const where = (hostInterface: string) =>
     bridged ? { inInterface: 'cni0', physdevIn: hostInterface, bridged: true } : { inInterface: hostInterface };
 
@@ -45,8 +47,8 @@ describe.each([true, false])('with pods on a bridge: %s', (bridged) => {
             destination: target[family],
             ...where(hostInterfaceOf(cluster, sender)),
           });
-          const { verdict } = tracePacket(texts[family], sent);
-          return verdict === (sender.addresses.includes(source) ? 'accept' : 'drop')
+          const { verdict } = follow(sent);
+          return (verdict === 'accept') === sender.addresses.includes(source)
             ? []
             : [`${sender.name} as ${source}: ${verdict}`];
         }),
@@ -69,7 +71,7 @@ describe.each([true, false])('with pods on a bridge: %s', (bridged) => {
         ctstate: 'UNTRACKED',
         ...where(first ?? ''),
       });
-      return tracePacket(texts.ipv6, sent).verdict;
+      return follow(sent).verdict;
     });
     expect(verdicts).toEqual(['accept', 'drop', 'accept', 'accept', 'drop']);
   });

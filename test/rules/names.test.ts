@@ -1,14 +1,14 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { IP_FAMILIES } from '../../src/net/family.ts';
-import { STANDING_CHAINS } from '../../src/rules/entryChains.ts';
+import { STANDING_CHAINS } from '../../src/rules/iptables/entryChains.ts';
 import {
   ENTRY_CHAIN,
   isOurSet,
   isPodChain,
   isProfileChain,
   podChainName,
-  profileChainName,
+  profileName,
   setName,
 } from '../../src/rules/names.ts';
 
@@ -31,8 +31,8 @@ test('names never change', () => {
     'NWPLCY-PI-W7WF6VPKXPOYIYGO5S',
     'NWPLCY-PE-W7WF6VPKXPOYIYGO5S',
   ]);
-  const rules = { ipv4: ['-p tcp -j RETURN', '-g NWPLCY-REJECT'], ipv6: ['-g NWPLCY-REJECT'] };
-  expect(DIRECTIONS.map((direction) => profileChainName(direction, rules))).toEqual([
+  const content = ['ipv4', '-p tcp -j RETURN', '-g NWPLCY-REJECT', 'ipv6', '-g NWPLCY-REJECT'];
+  expect(DIRECTIONS.map((direction) => profileName(direction, content))).toEqual([
     'NWPLCY-N54IQ3Y6CBDYN3D5JPGT',
     'NWPLCY-3UKBJVPHQ6FD7LX6PROW',
   ]);
@@ -47,7 +47,7 @@ test('names fit: 28 characters for a chain, 31 for a set, nothing but capital le
     fc.property(anyText(300), anyText(20), (text, other) => {
       const chains = DIRECTIONS.flatMap((direction) => [
         podChainName(direction, { containerId: text, ifName: other }),
-        profileChainName(direction, { ipv4: [text], ipv6: [other] }),
+        profileName(direction, [text, other]),
       ]);
       for (const name of chains) expect(name).toMatch(/^NWPLCY-[A-Z0-9-]{1,21}$/);
       for (const family of IP_FAMILIES) expect(setName(family, text)).toMatch(/^NWPLCY[46]-[A-Z0-9]{1,23}$/);
@@ -76,29 +76,24 @@ test('different inputs have different names', () => {
     fc.property(fc.constantFrom(...DIRECTIONS), fc.uuid(), fc.nat(), (direction, uuid, number) => {
       const attachment = { containerId: uuid.replaceAll('-', ''), ifName: `eth${number}` };
       note(podChainName(direction, attachment), ['pod', direction, attachment.containerId, attachment.ifName]);
-      const rules = { ipv4: [`-s ${number}`], ipv6: [uuid] };
-      note(profileChainName(direction, rules), ['profile', direction, rules]);
+      const content = [`-s ${number}`, uuid];
+      note(profileName(direction, content), ['profile', direction, content]);
       note(setName('ipv4', uuid), ['set', 'ipv4', uuid]);
     }),
     { numRuns: 5000 },
   );
 });
 
-test('a profile’s name tells its direction and which rule is in which family', () => {
-  const rules = ['-p tcp -j RETURN', '-g NWPLCY-REJECT'];
-  const profiles = [
-    { ipv4: rules, ipv6: [] },
-    { ipv4: [], ipv6: rules },
-    { ipv4: rules.slice(0, 1), ipv6: rules.slice(1) },
-    { ipv4: rules.toReversed(), ipv6: [] },
-  ];
-  const names = DIRECTIONS.flatMap((direction) => profiles.map((profile) => profileChainName(direction, profile)));
+test('a profile’s name tells its direction and each line of its content', () => {
+  const lines = ['[{"kind":"any"},{"kind":"any"}] shop/p', '[{"kind":"any"},{"kind":"any"}] shop/q'];
+  const contents = [[], lines, lines.slice(0, 1), lines.slice(1), lines.toReversed(), [lines.join(' ')]];
+  const names = DIRECTIONS.flatMap((direction) => contents.map((content) => profileName(direction, content)));
   expect(new Set(names).size).toBe(names.length);
 });
 
 describe('what is ours is told by its name alone', () => {
   const pods = DIRECTIONS.map((direction) => podChainName(direction, { containerId: 'c', ifName: 'eth0' }));
-  const profile = profileChainName('ingress', { ipv4: [], ipv6: [] });
+  const profile = profileName('ingress', []);
   const sets = IP_FAMILIES.map((family) => setName(family, 'key'));
   const foreign = [
     '',

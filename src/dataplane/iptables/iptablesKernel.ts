@@ -1,0 +1,211 @@
+import { familyOf, type IpFamily } from '../../net/family.ts';
+import { addressSets, type AddressSet } from '../../rules/iptables/addressSet.ts';
+import { planChains, targetOf, withGeneration, type ChainPlan } from '../../rules/iptables/chainPlan.ts';
+import { planIpsets, type SetContents } from '../../rules/iptables/ipsetPlan.ts';
+import { NOTHING_IN_KERNEL, type KernelChains } from '../../rules/iptables/kernelChains.ts';
+import type { Mark } from '../../rules/mark.ts';
+import { PROFILES_CHAIN } from '../../rules/names.ts';
+import type { Rule } from '../../rules/iptables/chain.ts';
+import { podChains, podHookRules } from '../../rules/iptables/podChains.ts';
+import { attachmentOf, type PodHooks, type PodJudgements } from '../../rules/pod.ts';
+import { HOOK_CHAINS, podChainNames, withHooks } from '../../rules/iptables/podRestore.ts';
+import type { WantedPolicy } from '../../rules/wanted.ts';
+import { wantedChains } from '../../rules/iptables/wantedChains.ts';
+import type { Applied, Kernel, Wanted } from '../kernel.ts';
+import { countIpsetMembers, readIpsets, restoreIpsets } from './ipset.ts';
+import type { Iptables } from './iptables.ts';
+
+/** Chains longer than this are looked at only in a thorough read: printing them every second would cost more than it tells. */
+const LONG_CHAIN_RULES = 200;
+
+/** What this node's kernel holds of ours in the filter tables of iptables, and in ipset. */
+export class IptablesKernel implements Kernel {
+  readonly families: readonly IpFamily[];
+  readonly #tables: readonly Iptables[];
+  readonly #chains = new Map<IpFamily, KernelChains>();
+  #sets: SetContents = new Map();
+  // A crash between a set's change and the generation leaves no trace: whoever starts raises it once.
+  #owesGeneration = true;
+  /** Whether something was closed since `apply` last told. */
+  #closed = false;
+  #rendered: { readonly policy: WantedPolicy; readonly sets: ReadonlyMap<string, AddressSet> } | undefined;
+
+  constructor(tables: readonly Iptables[]) {
+    this.#tables = tables;
+    this.families = tables.map(({ family }) => family);
+  }
+
+  size(): { readonly sets: number; readonly chains: number } {
+    return {
+      sets: this.#sets.size,
+      chains: Math.max(0, ...[...this.#chains.values()].map(({ chains }) => chains.size)),
+    };
+  }
+
+  /** Chains that nothing of ours leads to are not found, and there are none. */
+  async read({
+    thorough,
+    ignore,
+  }: {
+    readonly thorough: boolean;
+    readonly ignore: ReadonlySet<string>;
+  }): Promise<boolean> {
+    const ignored = chainsOf(ignore);
+    await Promise.all([
+      this.#readSets(thorough),
+      ...this.#tables.map((table) => this.#readChains(table, { thorough, ignore: ignored })),
+    ]);
+    return true;
+  }
+
+  async #readSets(thorough: boolean): Promise<void> {
+    if (!thorough) {
+      const counts = await countIpsetMembers();
+      if (
+        counts.size === this.#sets.size &&
+        [...this.#sets].every(([name, { members }]) => counts.get(name) === members.size)
+      )
+        return;
+    }
+    this.#sets = await readIpsets();
+  }
+
+  async #readChains(
+    table: Iptables,
+    { thorough, ignore }: { readonly thorough: boolean; readonly ignore: ReadonlySet<string> },
+  ): Promise<void> {
+    const known = this.#chains.get(table.family)?.chains ?? new Map<string, readonly string[]>();
+    const skipped = thorough ? [] : [...known].filter(([, rules]) => rules.length > LONG_CHAIN_RULES);
+    const skippedNames = new Set(skipped.map(([name]) => name));
+    const { chains, jumps } = await table.read(
+      [...known.keys()].filter((name) => !skippedNames.has(name) && !ignore.has(name)),
+    );
+    const all = new Map([...skipped, ...chains]);
+    const led = [...HOOK_CHAINS, PROFILES_CHAIN].flatMap((name) => (all.get(name) ?? []).map(targetOf));
+    const unknown = [...new Set(led)].filter(
+      (name) => name.startsWith('NWPLCY-') && !all.has(name) && !ignore.has(name),
+    );
+    const more = unknown.length === 0 ? undefined : await table.read(unknown);
+    this.#chains.set(table.family, { chains: new Map([...all, ...(more?.chains ?? [])]), jumps });
+  }
+
+  /** ADD writes in the families of the pod's addresses. */
+  noteHooked(hooks: PodHooks, judgements: PodJudgements): void {
+    for (const family of new Set(hooks.addresses.map(familyOf))) {
+      const known = this.#chains.get(family);
+      if (known === undefined) continue;
+      // An ADD that came twice has replaced what the first one wrote.
+      const chains = withoutChains(known.chains, new Set(podChainNames(hooks)));
+      for (const { name, rules } of podChains(hooks, { family, judgements })) chains.set(name, rules);
+      const rules = podHookRules(hooks, family);
+      for (const name of HOOK_CHAINS) chains.set(name, withHooks(chains.get(name) ?? [], rules[name]));
+      this.#chains.set(family, { ...known, chains });
+    }
+  }
+
+  noteGone(gone: ReadonlySet<string>): void {
+    const chains = chainsOf(gone);
+    for (const [family, known] of this.#chains)
+      this.#chains.set(family, { ...known, chains: withoutChains(known.chains, chains) });
+  }
+
+  /** Nobody tells of changes in the tables of iptables: they are looked for. */
+  listen(): () => void {
+    return () => undefined;
+  }
+
+  /** Sets are filled before rules name them, each family's rules change in one transaction, and sets are destroyed when no rule names them any more. */
+  async apply(wanted: Wanted): Promise<Applied> {
+    const sets = await this.#fillSets(wanted);
+    const mark = memoized(wanted.claimMark);
+    const plans = await allDone(this.#tables.map((table) => this.#applyChains(table, { wanted, mark })));
+    this.#owesGeneration = false;
+    const destroyed = await this.#destroySets(sets.stale);
+    const closed = this.#closed;
+    this.#closed = false;
+    return { changed: sets.fill.length + destroyed > 0 || plans.some(({ lines }) => lines.length > 0), closed };
+  }
+
+  async #fillSets({ policy }: Wanted): Promise<ReturnType<typeof planIpsets>> {
+    const wanted = this.#wantedSets(policy);
+    const plan = planIpsets(this.#sets, wanted);
+    // Before the write: if it fails half-way, what it had removed must still raise the generation some day. A member whose pod is gone counts too:
+    // the next pod with that address may send what looks like the old one's flow.
+    // So does a hole: while a network's exception was missing, its flows were judged without.
+    if (plan.removed.length > 0 || plan.fill.some((line) => line.endsWith(' nomatch'))) this.#owesGeneration = true;
+    await restoreIpsets(plan.fill);
+    this.#sets = union(this.#sets, wanted);
+    return plan;
+  }
+
+  /** A policy stays the same over many passes. */
+  #wantedSets(policy: WantedPolicy): ReadonlyMap<string, AddressSet> {
+    if (this.#rendered?.policy !== policy) {
+      const sets = [...policy.groups.values()].flatMap(addressSets);
+      this.#rendered = { policy, sets: new Map(sets.map((set) => [set.name, set])) };
+    }
+    return this.#rendered.sets;
+  }
+
+  /** The profile of a pod whose ADD is under way may name a set that is wanted no more; it is destroyed another time. */
+  async #destroySets(stale: readonly string[]): Promise<number> {
+    if (stale.length === 0) return 0;
+    const rules = [...this.#chains.values()].flatMap(({ chains }) => [...chains.values()].flat());
+    const inUse = new Set(rules.map((rule) => /--match-set (\S+)/.exec(rule)?.[1]));
+    const unused = stale.filter((name) => !inUse.has(name));
+    await restoreIpsets(unused.map((name) => `destroy ${name}`));
+    this.#sets = new Map([...this.#sets].filter(([name]) => !unused.includes(name)));
+    return unused.length;
+  }
+
+  async #applyChains(
+    table: Iptables,
+    { wanted, mark }: { readonly wanted: Wanted; readonly mark: () => Mark },
+  ): Promise<ChainPlan> {
+    const { family } = table;
+    const chains = wantedChains(wanted.pods, { family, profiles: wanted.policy.profiles });
+    const plan = planChains(
+      this.#chains.get(family) ?? NOTHING_IN_KERNEL,
+      { ...chains, pending: new Set([...chains.pending, ...chainsOf(wanted.leaving)]) },
+      family,
+    );
+    const closes = plan.closes || this.#owesGeneration;
+    const whole = closes ? withGeneration(plan, { family, mark: mark() }) : plan;
+    if (whole.lines.length > 0) await table.restore(whole.lines);
+    this.#chains.set(family, whole.after);
+    if (closes) this.#closed = true;
+    return whole;
+  }
+}
+
+/** Returns the pods' chains of attachments that are told by `idOf`. */
+function chainsOf(ids: ReadonlySet<string>): ReadonlySet<string> {
+  return new Set([...ids].flatMap((id) => podChainNames(attachmentOf(id))));
+}
+
+/** Returns the chains without some of them and the rules that lead there. */
+function withoutChains(chains: KernelChains['chains'], gone: ReadonlySet<string>): Map<string, readonly Rule[]> {
+  const left = new Map([...chains].filter(([name]) => !gone.has(name)));
+  for (const name of HOOK_CHAINS)
+    left.set(
+      name,
+      (left.get(name) ?? []).filter((rule) => !gone.has(targetOf(rule))),
+    );
+  return left;
+}
+
+/** Waits for all, also when one fails: what goes on behind a failure would be overtaken by the next look. */
+async function allDone<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
+  await Promise.allSettled(promises);
+  return Promise.all(promises);
+}
+
+/** Sets that are no longer wanted stay until no rule names them. */
+function union(actual: SetContents, wanted: ReadonlyMap<string, AddressSet>): SetContents {
+  return new Map<string, Pick<AddressSet, 'members'>>([...actual, ...wanted]);
+}
+
+function memoized<T>(make: () => T): () => T {
+  let made: { readonly value: T } | undefined;
+  return () => (made ??= { value: make() }).value;
+}

@@ -1,0 +1,34 @@
+import type { Cluster } from '../../src/kube/cluster.ts';
+import { DEFAULT_MARK_MASK, generationMark } from '../../src/rules/mark.ts';
+import { withGeneration } from '../../src/rules/nftables/generation.ts';
+import { planTables } from '../../src/rules/nftables/plan.ts';
+import { wantedTables } from '../../src/rules/nftables/wantedTables.ts';
+import { nodeContent, type RulesOptions } from './nodeRules.ts';
+import { NftRuleset } from './nftRuleset.ts';
+import type { Packet } from './packet.ts';
+import { rulesetText } from './ruleset.ts';
+import { traceNft } from './traceNft.ts';
+import { tracePacket, type Trace } from './tracePacket.ts';
+
+/** The two ways in which rules are written. */
+export const RENDERINGS = ['iptables', 'nftables'] as const;
+
+export type Rendering = (typeof RENDERINGS)[number];
+
+/** Returns what follows packets through the rules of a node where every pod with an address is attached. */
+export function nodeTracer(
+  cluster: Cluster,
+  { rendering, ...options }: RulesOptions & { readonly rendering: Rendering },
+): (packet: Packet) => Trace {
+  if (rendering === 'iptables') {
+    const texts = rulesetText(cluster, options);
+    return (packet) => tracePacket(texts[packet.family], packet);
+  }
+  const { policy, pods } = nodeContent(cluster, options);
+  const nothing = { inet: undefined, bridge: undefined };
+  const untouched = { chains: new Set<string>(), interfaces: new Set<string>() };
+  const plan = planTables(nothing, { wanted: wantedTables(pods, policy), untouched });
+  const { commands } = withGeneration(plan, generationMark(1, DEFAULT_MARK_MASK));
+  const ruleset = NftRuleset.of(`${commands.join('\n')}\n`);
+  return (packet) => traceNft(ruleset, packet);
+}

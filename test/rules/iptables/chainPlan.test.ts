@@ -1,0 +1,300 @@
+import fc from 'fast-check';
+import { describe, expect, test } from 'vitest';
+import { IP_FAMILIES, type IpFamily } from '../../../src/net/family.ts';
+import {
+  planChains,
+  withGeneration,
+  type ChainPlan,
+  type WantedChains,
+} from '../../../src/rules/iptables/chainPlan.ts';
+import { JUMPS, STANDING_CHAINS } from '../../../src/rules/iptables/entryChains.ts';
+import { NOTHING_IN_KERNEL, type KernelChains } from '../../../src/rules/iptables/kernelChains.ts';
+import { isPodChain, isProfileChain } from '../../../src/rules/names.ts';
+import { podChainNames } from '../../../src/rules/iptables/podRestore.ts';
+import { RestoreTable } from '../../helpers/restoreTable.ts';
+import { NOTHING, nodeStates, wantedIn, type NodeState } from './nodeStates.ts';
+
+const MARK = { value: 0x30000, mask: 0xffff0000 };
+const FOREIGN = [
+  '-N KUBE-FORWARD',
+  '-A KUBE-FORWARD -j ACCEPT',
+  '-A FORWARD -j KUBE-FORWARD',
+  '-A OUTPUT -j KUBE-FORWARD',
+];
+
+const families = fc.constantFrom(...IP_FAMILIES);
+
+function foreignTable(): RestoreTable {
+  const table = new RestoreTable();
+  table.commit(FOREIGN);
+  return table;
+}
+
+/** Plans and commits as the agent does, and returns the plan as it was before a generation was put into it. */
+function bring(
+  table: RestoreTable,
+  { wanted, family }: { readonly wanted: WantedChains; readonly family: IpFamily },
+): ChainPlan {
+  const plan = planChains(table.ours(), wanted, family);
+  const whole = plan.closes ? withGeneration(plan, { family, mark: MARK }) : plan;
+  table.commit(whole.lines);
+  expectSame(table.ours(), whole.after);
+  return plan;
+}
+
+function expectSame(actual: KernelChains, expected: KernelChains): void {
+  expect(new Map(actual.chains)).toEqual(new Map(expected.chains));
+  expect(actual.jumps).toEqual(expected.jumps);
+}
+
+/** A table without what may differ by the way that led to it: the order of hooks and of the list of profiles. */
+function settled(table: RestoreTable): ReadonlyMap<string, readonly string[]> {
+  const anyOrder = ['NWPLCY-EGRESS', 'NWPLCY-INGRESS', 'NWPLCY-PROFILES'];
+  return new Map([...table.chains].map(([name, rules]) => [name, anyOrder.includes(name) ? rules.toSorted() : rules]));
+}
+
+function tableOf(state: NodeState, family: IpFamily): RestoreTable {
+  const table = foreignTable();
+  bring(table, { wanted: wantedIn(state, family), family });
+  return table;
+}
+
+describe('a plan', () => {
+  test('from any state to any other does exactly what it says, and then there is nothing more to do', () => {
+    fc.assert(
+      fc.property(nodeStates, nodeStates, families, (from, to, family) => {
+        const table = tableOf(from, family);
+        bring(table, { wanted: wantedIn(to, family), family });
+        const again = planChains(table.ours(), wantedIn(to, family), family);
+        expect([again.lines, again.closes]).toEqual([[], false]);
+        expect(settled(table)).toEqual(settled(tableOf(to, family)));
+      }),
+      { numRuns: 300 },
+    );
+  });
+
+  test('leaves what is not ours as it is, with our jump before it', () => {
+    fc.assert(
+      fc.property(nodeStates, families, (state, family) => {
+        const table = tableOf(state, family);
+        table.commit(['-I FORWARD -s 203.0.113.0/24 -j DROP', '-I OUTPUT -d 203.0.113.0/24 -j DROP']);
+        bring(table, { wanted: wantedIn(state, family), family });
+        expect(table.rules('FORWARD')).toEqual([JUMPS.FORWARD, '-s 203.0.113.0/24 -j DROP', '-j KUBE-FORWARD']);
+        expect(table.rules('OUTPUT').filter((rule) => rule !== JUMPS.OUTPUT)).toEqual([
+          '-d 203.0.113.0/24 -j DROP',
+          '-j KUBE-FORWARD',
+        ]);
+        expect(table.rules('KUBE-FORWARD')).toEqual(['-j ACCEPT']);
+      }),
+    );
+  });
+
+  test('leads a forger to his own chain first: every hook by interface stands before every one by source', () => {
+    fc.assert(
+      fc.property(fc.array(nodeStates, { minLength: 1, maxLength: 4 }), families, (states, family) => {
+        const table = foreignTable();
+        for (const state of states) bring(table, { wanted: wantedIn(state, family), family });
+        const kinds = table.rules('NWPLCY-EGRESS').map((rule) => (rule.startsWith('-s ') ? 'source' : 'interface'));
+        expect(kinds).toEqual(kinds.toSorted());
+      }),
+    );
+  });
+
+  test('names nothing that is not there yet, and takes nothing away that is still in use: it is one transaction in an empty table too', () => {
+    fc.assert(
+      fc.property(nodeStates, families, (state, family) => {
+        const plan = planChains(NOTHING_IN_KERNEL, wantedIn(state, family), family);
+        const table = new RestoreTable();
+        table.commit(withGeneration(plan, { family, mark: MARK }).lines);
+        expect(table.rules('FORWARD')).toEqual([JUMPS.FORWARD]);
+      }),
+    );
+  });
+});
+
+// Depend on the present state, not on how it came about: each list of states is also gone through in other ways.
+describe('a list of states ends in its last one', () => {
+  const ways: Readonly<Record<string, (states: readonly NodeState[]) => readonly NodeState[]>> = {
+    'as it is': (states) => states,
+    reversed: (states) => states.toReversed(),
+    'each state twice': (states) => states.flatMap((state) => [state, state]),
+    'the whole list twice': (states) => [...states, ...states],
+    'there and back': (states) => [...states, ...states.toReversed()],
+    'with nothing between': (states) => states.flatMap((state) => [NOTHING, state]),
+    squashed: (states) => states.slice(-1),
+    'profiles before pods': (states) => states.flatMap((state) => [{ ...state, pods: [] }, state]),
+  };
+  test.for(Object.entries(ways))('%s', ([, expand]) => {
+    fc.assert(
+      fc.property(fc.array(nodeStates, { minLength: 1, maxLength: 4 }), families, (states, family) => {
+        const steps = expand(states);
+        const table = foreignTable();
+        for (const step of steps) bring(table, { wanted: wantedIn(step, family), family });
+        expect(settled(table)).toEqual(settled(tableOf(steps.at(-1) ?? NOTHING, family)));
+      }),
+      { numRuns: 50 },
+    );
+  });
+});
+
+describe('what closes', () => {
+  test('a change of profiles that no pod is judged by closes nothing', () => {
+    fc.assert(
+      fc.property(nodeStates, nodeStates, families, (state, other, family) => {
+        const named = new Set(
+          state.pods
+            .flatMap(({ judgements }) => [judgements?.ingress, judgements?.egress])
+            .flatMap((one) => (one?.kind === 'profile' ? one.chain : [])),
+        );
+        const profiles = new Map([...other.profiles, ...[...state.profiles].filter(([name]) => named.has(name))]);
+        const table = tableOf(state, family);
+        const plan = bring(table, { wanted: wantedIn({ ...state, profiles }, family), family });
+        expect(plan.closes).toBe(false);
+      }),
+    );
+  });
+
+  test('a pod that comes, goes or is judged otherwise closes', () => {
+    fc.assert(
+      fc.property(nodeStates, nodeStates, families, (from, to, family) => {
+        const table = tableOf(from, family);
+        const wanted = wantedIn(to, family);
+        const podText = ({ podChains, hooks }: WantedChains) =>
+          JSON.stringify([
+            podChains.map((chain) => JSON.stringify(chain)).toSorted(),
+            Object.values(hooks).map((rules) => rules.toSorted()),
+          ]);
+        // A hook whose chain goes with it, or a chain whose hooks do, is a change of either.
+        const isChanged = podText(wantedIn(from, family)) !== podText(wanted);
+        expect(bring(table, { wanted, family }).closes).toBe(isChanged);
+      }),
+    );
+  });
+
+  const damages: Readonly<Record<string, (table: RestoreTable) => readonly string[]>> = {
+    'FORWARD was flushed': () => ['-F FORWARD'],
+    'OUTPUT was flushed': () => ['-F OUTPUT'],
+    'another rule was put before our jump': () => ['-I FORWARD -j ACCEPT'],
+    'our jump stands twice in FORWARD': () => [`-A FORWARD ${JUMPS.FORWARD}`],
+    'our jump stands twice in OUTPUT': () => [`-A OUTPUT ${JUMPS.OUTPUT}`],
+    'our jump stands last in FORWARD': () => [`-D FORWARD ${JUMPS.FORWARD}`, `-A FORWARD ${JUMPS.FORWARD}`],
+    'the entry chain was emptied': () => ['-F KUBE-NWPLCY-CHAIN'],
+    'a rule was put into the entry chain': () => ['-I KUBE-NWPLCY-CHAIN -j RETURN'],
+    'the reject chain was emptied': () => ['-F NWPLCY-REJECT'],
+    'the reject chain was softened': () => ['-I NWPLCY-REJECT -s 10.0.0.1/32 -j RETURN'],
+    'a rule was put before the hooks': () => ['-I NWPLCY-EGRESS -s 10.0.0.1/32 -j RETURN'],
+    'the whole table was flushed, the chains left': (table) => [...table.chains.keys()].map((name) => `-F ${name}`),
+    'our chains are gone altogether': (table) => {
+      const ours = [...table.ours().chains.keys()];
+      return [
+        `-D FORWARD ${JUMPS.FORWARD}`,
+        `-D OUTPUT ${JUMPS.OUTPUT}`,
+        ...ours.map((name) => `-F ${name}`),
+        ...ours.map((name) => `-X ${name}`),
+      ];
+    },
+  };
+  test.for(Object.entries(damages))('a repair closes: %s', ([, damage]) => {
+    fc.assert(
+      fc.property(nodeStates, families, (state, family) => {
+        const table = tableOf(state, family);
+        const whole = settled(table);
+        table.commit(damage(table));
+        const plan = bring(table, { wanted: wantedIn(state, family), family });
+        expect(plan.closes).toBe(true);
+        const ours = ([name]: readonly [string, unknown]) =>
+          STANDING_CHAINS.includes(name) || isPodChain(name) || isProfileChain(name);
+        expect(new Map([...settled(table)].filter(ours))).toEqual(new Map([...whole].filter(ours)));
+        expect(table.rules('FORWARD').indexOf(JUMPS.FORWARD)).toBe(0);
+        expect(table.rules('OUTPUT').filter((rule) => rule === JUMPS.OUTPUT)).toHaveLength(1);
+      }),
+      { numRuns: 30 },
+    );
+  });
+
+  test('whatever rule of ours is taken out or doubled, the repair closes and is whole', () => {
+    fc.assert(
+      fc.property(nodeStates, families, fc.tuple(fc.nat(), fc.boolean()), (state, family, [pick, isDoubled]) => {
+        const table = tableOf(state, family);
+        const whole = settled(table);
+        const rules = [...table.ours().chains]
+          .filter(([name]) => name !== 'NWPLCY-PROFILES')
+          .flatMap(([name, own]) => own.map((rule) => `${name} ${rule}`));
+        const hit = rules[pick % rules.length];
+        table.commit([`-${isDoubled ? 'A' : 'D'} ${hit}`]);
+        expect(bring(table, { wanted: wantedIn(state, family), family }).closes).toBe(true);
+        expect(settled(table)).toEqual(whole);
+      }),
+      { numRuns: 200 },
+    );
+  });
+});
+
+test('a pod that is being added or deleted by somebody else is not touched, nor are its hooks', () => {
+  fc.assert(
+    fc.property(nodeStates, nodeStates, families, (from, to, family) => {
+      const table = tableOf(from, family);
+      const [first] = from.pods;
+      fc.pre(first !== undefined);
+      const own = podChainNames(first.hooks);
+      const of = () => ({
+        chains: own.map((name) => table.chains.get(name)),
+        hooks: ['NWPLCY-EGRESS', 'NWPLCY-INGRESS'].map((chain) =>
+          table.rules(chain).filter((rule) => own.some((name) => rule.endsWith(name))),
+        ),
+      });
+      const before = of();
+      // Its profile stays: whoever fills the pod's chain needs it.
+      const profiles = new Map([...from.profiles, ...to.profiles]);
+      const others = { profiles, pods: to.pods.filter(({ hooks }) => hooks.containerId !== first.hooks.containerId) };
+      const wanted = { ...wantedIn(others, family), pending: new Set(own) };
+      const plan = bring(table, { wanted, family });
+      expect(of()).toEqual(before);
+      expect(plan.lines.filter((line) => own.some((name) => line.includes(name)))).toEqual([]);
+      expect(planChains(table.ours(), wanted, family).lines).toEqual([]);
+    }),
+  );
+});
+
+test('a profile that a pod being added is judged by stays until that pod is settled', () => {
+  fc.assert(
+    fc.property(nodeStates, families, (from, family) => {
+      const table = tableOf(from, family);
+      const [first] = from.pods;
+      fc.pre(first !== undefined);
+      const rest = { profiles: new Map(), pods: [] };
+      const plan = bring(table, {
+        wanted: { ...wantedIn(rest, family), pending: new Set(podChainNames(first.hooks)) },
+        family,
+      });
+      expect(plan.after.chains.size).toBeGreaterThanOrEqual(STANDING_CHAINS.length);
+      bring(table, { wanted: wantedIn(rest, family), family });
+      expect(settled(table)).toEqual(settled(tableOf(NOTHING, family)));
+    }),
+  );
+});
+
+// What each packet of a new flow and each transaction cost: a change here is a decision.
+test('the rules that a pod costs', () => {
+  const count = (addresses: readonly string[], family: IpFamily) => {
+    const hooks = {
+      containerId: 'c',
+      ifName: 'eth0',
+      namespace: 'shop',
+      name: 'web',
+      addresses,
+      hostInterface: 'veth1',
+      bridged: true,
+    };
+    const judgements = { ingress: { kind: 'open' }, egress: { kind: 'open' } } as const;
+    const { podChains, hooks: hooking } = wantedIn({ pods: [{ hooks, judgements }], profiles: new Map() }, family);
+    return {
+      sourceHooks: hooking['NWPLCY-EGRESS'].length,
+      destinationHooks: hooking['NWPLCY-INGRESS'].length,
+      own: podChains.map(({ rules }) => rules.length),
+    };
+  };
+  expect(count(['10.0.0.1'], 'ipv4')).toEqual({ sourceHooks: 2, destinationHooks: 1, own: [2, 3] });
+  expect(count(['10.0.0.1'], 'ipv6')).toEqual({ sourceHooks: 1, destinationHooks: 0, own: [1] });
+  expect(count(['10.0.0.1', '10.0.0.2'], 'ipv4')).toEqual({ sourceHooks: 3, destinationHooks: 2, own: [3, 5] });
+});
