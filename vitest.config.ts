@@ -39,15 +39,27 @@ export default defineConfig({
           exclude: ['test/{kernel,plugin,cluster,runtime,slow}/**'],
         },
       },
-      { test: { ...real, ...executable, ...tier('kernel', 1) } },
-      { test: { ...real, ...executable, ...tier('plugin', 2) } },
-      { test: { ...real, ...(noCluster === undefined ? programs : nothing), ...tier('cluster', 3) } },
+      ...byBackend('kernel', { order: 1, options: { ...real, ...executable } }),
+      ...byBackend('plugin', { order: 3, options: { ...real, ...executable } }),
+      ...byBackend('cluster', { order: 5, options: { ...real, ...(noCluster === undefined ? programs : nothing) } }),
       // One file at a time: what overlaps in these is told by the clock.
-      { test: { ...real, maxWorkers: 1, ...(noGo === undefined ? programs : nothing), ...tier('runtime', 4) } },
-      { test: { ...real, ...(noGo === undefined ? modernPrograms : nothing), ...tier('slow', 5) } },
+      ...byBackend('runtime', {
+        order: 7,
+        options: { ...real, maxWorkers: 1, ...(noGo === undefined ? programs : nothing) },
+      }),
+      { test: { ...real, ...(noGo === undefined ? modernPrograms : nothing), ...tier('slow', 9) } },
     ],
   },
 });
+
+/** A tier, and the same files once more with the other backend: those that are about all backends, or about none, skip themselves then. */
+function byBackend<Options extends object>(
+  name: string,
+  { order, options }: { readonly order: number; readonly options: Options },
+) {
+  const other = { name: `${name}-nftables`, env: { KUBE_NWPLCY_BACKEND: 'nftables' } };
+  return [{ test: { ...options, ...tier(name, order) } }, { test: { ...options, ...tier(name, order + 1), ...other } }];
+}
 
 function tier(name: string, groupOrder: number) {
   return { name, include: [`test/${name}/**/*.test.ts`], sequence: { groupOrder } };
@@ -55,7 +67,7 @@ function tier(name: string, groupOrder: number) {
 
 function whyNoRealTests(): string | undefined {
   if (getuid?.() !== 0) return 'they need root';
-  const absent = ['iptables', 'ip6tables', 'ipset', 'conntrack', 'ip', 'unshare', 'nsenter'].filter(
+  const absent = ['iptables', 'ip6tables', 'ipset', 'nft', 'conntrack', 'ip', 'unshare', 'nsenter'].filter(
     (name) => !isOnPath(name),
   );
   return absent.length === 0 ? undefined : `not installed: ${absent.join(', ')}`;

@@ -15,53 +15,70 @@ import { policy } from './cluster.ts';
 const DIRECTORIES = ['--cni-bin-dir', '/run/cni/bin', '--cni-conf-dir', '/run/cni/net.d'];
 const FLANNEL = conflistText('flannel.conflist');
 
-describe.for<{ backend: Backend }>([{ backend: 'iptables-nft' }, { backend: 'iptables-legacy' }])(
-  'cleaning up after $backend',
-  ({ backend }) => {
-    test('leaves others as they were, and refuses nothing while it runs', async () => {
-      using lab = await startedLab(backend);
-      const node = lab.node(1);
-      prepare(node);
-      await output(node.run, ['sh', '-ec', NEIGHBOURS]);
-      const before = await everything(node);
-      await node.product(['install', ...DIRECTORIES]);
-      const { server, client } = await used(lab, backend);
-      const hammer = await client.probe.hammer({ address: server.addresses[0] ?? '', port: 80, protocol: 'TCP' });
-      const { exitCode, stdout, stderr } = await node.product(['cleanup', ...DIRECTORIES]);
-      const attempts = await hammer.stop();
-      expect([exitCode, stderr]).toEqual([0, '']);
-      expect(stdout).toMatch(
-        new RegExp(
-          [
-            '^/run/cni/net\\.d/10-flannel\\.conflist: removed kube-nwplcy',
-            `${backend} ipv4: removed 2 jumps and 1\\d chains`,
-            `${backend} ipv6: removed 2 jumps and 1\\d chains`,
-            'ipset: removed \\d+ sets',
-            '/run/kube-nwplcy: removed the runtime directory',
-            '/run/cni/bin/kube-nwplcy: removed the executable\n$',
-          ].join('\n'),
-        ),
-      );
-      expect(await everything(node)).toEqual(before);
-      expect(attempts.length).toBeGreaterThan(100);
-      expect(attempts.filter(({ outcome }) => outcome === 'refused')).toEqual([]);
-      // What no policy of anybody's refuses any more.
-      expect(await dial(server, client)).toEqual(['open', 'open']);
-      const again = await node.product(['cleanup', ...DIRECTORIES]);
-      expect(again).toEqual({ exitCode: 0, stdout: 'Nothing to remove\n', stderr: '' });
-    });
-  },
-);
+interface Removal {
+  readonly backend: Backend;
+  /** The lines, as patterns, that tell what was taken out of the kernel. */
+  readonly told: readonly string[];
+}
 
-test('a node without any rules has none afterwards, and no table that was not there', async () => {
-  using lab = await startedLab('iptables-nft');
+const inIptables = (backend: Backend): Removal => ({
+  backend,
+  told: [
+    `${backend} ipv4: removed 2 jumps and 1\\d chains`,
+    `${backend} ipv6: removed 2 jumps and 1\\d chains`,
+    'ipset: removed \\d+ sets',
+  ],
+});
+
+describe.for<Removal>([
+  { backend: 'nftables', told: ['nftables: removed 2 tables'] },
+  inIptables('iptables-nft'),
+  inIptables('iptables-legacy'),
+])('cleaning up after $backend', ({ backend, told }) => {
+  test('leaves others as they were, and refuses nothing while it runs', async () => {
+    using lab = await startedLab(backend);
+    const node = lab.node(1);
+    prepare(node);
+    await output(node.run, ['sh', '-ec', NEIGHBOURS]);
+    const before = await everything(node);
+    await node.product(['install', ...DIRECTORIES]);
+    const { server, client } = await used(lab, backend);
+    const hammer = await client.probe.hammer({ address: server.addresses[0] ?? '', port: 80, protocol: 'TCP' });
+    const { exitCode, stdout, stderr } = await node.product(['cleanup', ...DIRECTORIES]);
+    const attempts = await hammer.stop();
+    expect([exitCode, stderr]).toEqual([0, '']);
+    expect(stdout).toMatch(
+      new RegExp(
+        [
+          '^/run/cni/net\\.d/10-flannel\\.conflist: removed kube-nwplcy',
+          ...told,
+          '/run/kube-nwplcy: removed the runtime directory',
+          '/run/cni/bin/kube-nwplcy: removed the executable\n$',
+        ].join('\n'),
+      ),
+    );
+    expect(await everything(node)).toEqual(before);
+    expect(attempts.length).toBeGreaterThan(100);
+    expect(attempts.filter(({ outcome }) => outcome === 'refused')).toEqual([]);
+    // What no policy of anybody's refuses any more.
+    expect(await dial(server, client)).toEqual(['open', 'open']);
+    const again = await node.product(['cleanup', ...DIRECTORIES]);
+    expect(again).toEqual({ exitCode: 0, stdout: 'Nothing to remove\n', stderr: '' });
+  });
+});
+
+test.for<{ backend: Backend; steps: number }>([
+  { backend: 'nftables', steps: 4 },
+  { backend: 'iptables-nft', steps: 6 },
+])('a node without any rules has none after $backend, and no table that was not there', async ({ backend, steps }) => {
+  using lab = await startedLab(backend);
   const node = lab.node(1);
   prepare(node);
   const before = await everything(node);
   await node.product(['install', ...DIRECTORIES]);
-  await used(lab, 'iptables-nft');
+  await used(lab, backend);
   const dry = await node.product(['cleanup', ...DIRECTORIES, '--dry-run']);
-  expect([dry.exitCode, dry.stdout.match(/: would remove /g)?.length]).toEqual([0, 6]);
+  expect([dry.exitCode, dry.stdout.match(/: would remove /g)?.length]).toEqual([0, steps]);
   expect((await node.product(['cleanup', ...DIRECTORIES])).exitCode).toBe(0);
   expect(await everything(node)).toEqual(before);
 });

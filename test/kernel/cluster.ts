@@ -1,13 +1,13 @@
-import { env } from 'node:process';
 import type { Backend } from '../../src/dataplane/backend.ts';
 import type { JsonObject } from '../lab/cniRuntime.ts';
 import type { Daemon } from '../lab/daemon.ts';
 import { startLab, type Lab, type LabOptions } from '../lab/lab.ts';
 import type { Manifest } from '../lab/manifests.ts';
 import type { LabPod } from '../lab/pod.ts';
+import { backendUnderTest, productOf } from './backend.ts';
 
 export interface ClusterOptions extends Omit<LabOptions, 'product'> {
-  /** `iptables-nft` if not given. */
+  /** `backendUnderTest` if not given. */
   readonly backend?: Backend;
   /** Further keys of the product's part of the conflist. */
   readonly conflist?: JsonObject;
@@ -32,10 +32,8 @@ export class ProductCluster {
 
   /** Starts a lab with an agent on each node. */
   static async start(options: ClusterOptions = {}): Promise<ProductCluster> {
-    const { backend = 'iptables-nft', conflist, ...lab } = options;
-    // Another executable of the product than the built one can be tried by this variable.
-    const executable = env['KUBE_NWPLCY'] === undefined ? {} : { executable: env['KUBE_NWPLCY'] };
-    const started = await startLab({ ...lab, product: { ...executable, conflist: { backend, ...conflist } } });
+    const { backend = backendUnderTest, conflist, ...lab } = options;
+    const started = await startLab({ ...lab, product: productOf(backend, conflist) });
     try {
       const cluster = new ProductCluster(started, { backend, agents: [] });
       await Promise.all(started.nodes.map(async (node) => cluster.startAgent(node.number)));

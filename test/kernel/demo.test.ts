@@ -7,6 +7,7 @@ import { describe, expect, onTestFinished, test } from 'vitest';
 import { removeLab } from '../lab/leftovers.ts';
 import { machine, processesOf } from '../lab/machine.ts';
 import { runner } from '../lab/run.ts';
+import { backendUnderTest } from './backend.ts';
 
 // The demo is the first that a stranger sees of the product, and it runs on the stranger's machine.
 
@@ -56,7 +57,9 @@ test('KEEP=1 leaves the cluster up, and the commands that it prints work', async
   expect(code, demo.lines.join('\n') + demo.stderr()).toBe(0);
   const [call = '', allow = '', forbid = ''] = demo.commandsAfter(/alice\/client calls default\/web/);
   const [status = '', hooks = ''] = demo.commandsAfter(/How node-1 stands/);
-  expect((await shell(status)).stdout).toMatch(/^policies +1$/m);
+  const said = (await shell(status)).stdout;
+  expect(said).toMatch(/^policies +1$/m);
+  expect(said).toMatch(new RegExp(`^backend +${backendUnderTest}\\b`, 'm'));
   expect((await shell(hooks)).stdout).toContain('"default/web-2"');
   expect((await shell(call)).exitCode).not.toBe(0);
   await shell(allow);
@@ -68,7 +71,7 @@ test('KEEP=1 leaves the cluster up, and the commands that it prints work', async
 function startDemo(environment: Readonly<Record<string, string>> = {}) {
   const run = spawn(process.execPath, ['scripts/demo.ts'], {
     cwd: join(import.meta.dirname, '../..'),
-    env: { PATH: process.env['PATH'], ...environment },
+    env: { PATH: process.env['PATH'], BACKEND: backendUnderTest, ...environment },
     stdio: ['ignore', 'pipe', 'pipe'],
     detached: true,
   });

@@ -14,19 +14,37 @@ import type { LabNode } from '../lab/node.ts';
 import type { LabPod } from '../lab/pod.ts';
 import { monotonicMs } from '../lab/probe.ts';
 import { output } from '../lab/run.ts';
+import { isNftables } from './backend.ts';
+import { programsOf } from './breaking.ts';
 import { policy, ProductCluster } from './cluster.ts';
 import { clusterIn } from './clusterIn.ts';
+import { writeNftClusterRules } from './nftClusterRules.ts';
 
-// A cluster with flannel: its conflist with portmap, its masquerade and forward rules, those of kube-proxy, and a FORWARD chain that drops what
-// nobody accepts. The rules are recorded (test/lab/recorded). The vxlan devices are made by iproute2 as flanneld makes them
-// (test/lab/flannel.ts); the routes of host-gw are those that every lab has. flannel's plugin is left out: bridge gets what it would hand on.
+// A cluster with flannel: its conflist with portmap, its masquerade and forward rules, those of kube-proxy, and, where they write by iptables, a
+// FORWARD chain that drops what nobody accepts. The rules are recorded (test/lab/recorded, of kube-proxy in its nftables mode ./recorded). The
+// vxlan devices are made by iproute2 as flanneld makes them (test/lab/flannel.ts); the routes of host-gw are those that every lab has. flannel's
+// plugin is left out: bridge gets what it would hand on.
 
 type Network = 'vxlan' | 'host-gw';
 
-const CASES: readonly { readonly network: Network; readonly cniVersion: string; readonly backend: Backend }[] = [
-  { network: 'vxlan', cniVersion: '0.3.1', backend: 'iptables-nft' },
-  { network: 'host-gw', cniVersion: '1.0.0', backend: 'iptables-legacy' },
-];
+interface Case {
+  readonly network: Network;
+  readonly cniVersion: string;
+  /** What flannel and kube-proxy write into. */
+  readonly theirs: Backend;
+  readonly backend: Backend;
+}
+
+const CASES: readonly Case[] = isNftables
+  ? [
+      { network: 'vxlan', cniVersion: '0.3.1', theirs: 'nftables', backend: 'nftables' },
+      { network: 'host-gw', cniVersion: '1.0.0', theirs: 'iptables-nft', backend: 'nftables' },
+      { network: 'host-gw', cniVersion: '1.0.0', theirs: 'iptables-legacy', backend: 'nftables' },
+    ]
+  : [
+      { network: 'vxlan', cniVersion: '0.3.1', theirs: 'iptables-nft', backend: 'iptables-nft' },
+      { network: 'host-gw', cniVersion: '1.0.0', theirs: 'iptables-legacy', backend: 'iptables-legacy' },
+    ];
 
 const FAMILIES = ['ipv4', 'ipv6'] as const;
 const PROTOCOLS = ['TCP', 'UDP'] as const;
@@ -49,7 +67,8 @@ const INGRESS = policy('shop/ingress', {
   ingress: [{ from: [CLIENTS, ...blocksOf(OUTSIDE)], ports: PORTS }],
 });
 
-describe.for(CASES)('$network, cniVersion $cniVersion, $backend', ({ network, cniVersion, backend }) => {
+describe.for(CASES)('$network, cniVersion $cniVersion, $backend beside $theirs', (place) => {
+  const { network, cniVersion, theirs, backend } = place;
   let cluster: ProductCluster;
   let lab: Lab;
   let first: LabNode;
@@ -72,7 +91,7 @@ describe.for(CASES)('$network, cniVersion $cniVersion, $backend', ({ network, cn
     // They come first: the recorded rules lead to their addresses.
     [near, far] = await Promise.all([addShop(first), addShop(second)]);
     clients = (await Promise.all([first, second].map(addClients))).flat();
-    for (const node of lab.nodes) await writeClusterRules(node, backend);
+    await writeTheirRules();
     await settledFirstRules(lab, backend);
     lab.manifests.apply(INGRESS);
     await lab.sync();
@@ -221,10 +240,17 @@ describe.for(CASES)('$network, cniVersion $cniVersion, $backend', ({ network, cn
     expect((await go(ways)).some(isOpen)).toBe(false);
   });
 
-  test('our jump comes first again, whatever is put before it', async () => {
-    for (const node of lab.nodes) await writeClusterRules(node, backend);
-    expect(await settledFirstRules(lab, backend)).toEqual(Array(4).fill(OUR_JUMP));
+  test('whatever is put before our rules, they are met first again', async () => {
+    await writeTheirRules();
+    // With nftables it is the priority of our chains that says so.
+    expect(await settledFirstRules(lab, backend)).toEqual(isNftables ? [] : Array(4).fill(OUR_JUMP));
+    expect(await wrongWays(clients.flatMap((from) => clusterIp(from, NEAR, near)))).toEqual([]);
   });
+
+  async function writeTheirRules(): Promise<void> {
+    for (const node of lab.nodes)
+      await (theirs === 'nftables' ? writeNftClusterRules(node) : writeClusterRules(node, theirs));
+  }
 
   async function withPolicies(policies: readonly Manifest[]): Promise<AsyncDisposableStack> {
     const stack = new AsyncDisposableStack();
@@ -331,10 +357,12 @@ async function addClients(node: LabNode): Promise<readonly LabPod[]> {
   );
 }
 
-/** Returns the first rule of FORWARD of each node and family, at the latest when ours should long have been it. */
+/** Returns the first rule of FORWARD of each node and family, at the latest when ours should long have been it; with nftables none should. */
 async function settledFirstRules({ nodes }: Lab, backend: Backend): Promise<readonly string[]> {
-  const tools = [backend, backend.replace('iptables', 'ip6tables')];
-  const looks = nodes.flatMap(({ run }) => tools.map((tool) => async () => output(run, [tool, '-S', 'FORWARD', '1'])));
+  if (backend === 'nftables') return [];
+  const looks = nodes.flatMap(({ run }) =>
+    programsOf(backend).map((tool) => async () => output(run, [tool, '-S', 'FORWARD', '1'])),
+  );
   for (const deadline = monotonicMs() + 10_000; ; await sleep(50)) {
     const rules = (await Promise.all(looks.map(async (look) => look()))).map((rule) => rule.trim());
     if (rules.every((rule) => rule === OUR_JUMP) || monotonicMs() > deadline) return rules;

@@ -1,18 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Backend } from '../../src/dataplane/backend.ts';
-import type { PodNetworkMode } from '../lab/conflist.ts';
 import type { Manifest } from '../lab/manifests.ts';
 import type { LabPod, PodSpec } from '../lab/pod.ts';
 import type { OpenStream, StreamState } from '../lab/probe.ts';
+import { unhookIngress } from './backend.ts';
 import { podManifest, policy, ProductCluster } from './cluster.ts';
+import { PLACES } from './places.ts';
 
 // Flows that are older than what is said of them.
-
-const PLACES: readonly { readonly mode: PodNetworkMode; readonly backend: Backend }[] = [
-  { mode: 'bridge', backend: 'iptables-nft' },
-  { mode: 'ptp', backend: 'iptables-legacy' },
-];
 
 const STREAMS = ['TCP echo', 'TCP download', 'UDP echo', 'UDP download'] as const;
 
@@ -145,7 +140,7 @@ describe.for(PLACES)('$mode, $backend', ({ mode, backend }) => {
     const pods = await Promise.all(
       [1, 2, 3].map(async (index) => lab.node(1).addPod({ namespace: 'clients', name: `more-${index}` })),
     );
-    await lab.node(1).run([backend, '-F', 'NWPLCY-INGRESS']);
+    await unhookIngress(lab.node(1), backend);
     await cluster.agent(1).stop();
     await cluster.startAgent(1);
     await Promise.all(pods.map(async (pod) => pod.delete()));

@@ -9,6 +9,7 @@ import { isOpen, matrix, type Party } from '../lab/matrix.ts';
 import type { LabNode } from '../lab/node.ts';
 import type { LabPod } from '../lab/pod.ts';
 import { output } from '../lab/run.ts';
+import { orNftables } from './backend.ts';
 import { policy, ProductCluster } from './cluster.ts';
 import { clusterIn } from './clusterIn.ts';
 
@@ -16,8 +17,8 @@ import { clusterIn } from './clusterIn.ts';
 // it. A kernel without IP_VS sends such packets too, from a socket of the node that is bound to somebody else's address (IP_TRANSPARENT).
 
 const PLACES: readonly { readonly mode: PodNetworkMode; readonly backend: Backend }[] = [
-  { mode: 'flannel', backend: 'iptables-nft' },
-  { mode: 'ptp', backend: 'iptables-legacy' },
+  { mode: 'flannel', backend: orNftables('iptables-nft') },
+  { mode: 'ptp', backend: orNftables('iptables-legacy') },
 ];
 
 const PROTOCOLS = ['TCP', 'UDP'] as const;

@@ -16,8 +16,9 @@ import { describe as describeCell, isOpen, matrix } from '../lab/matrix.ts';
 import type { LabPod } from '../lab/pod.ts';
 import { monotonicMs } from '../lab/probe.ts';
 import { output } from '../lab/run.ts';
+import { isNftables } from './backend.ts';
 
-// The lab is what other tests see by: what it does not show, they do not see.
+// The lab is what other tests see by: what it does not show, they do not see. It is the same for every backend, and tried once.
 
 let scratch: string;
 
@@ -32,7 +33,7 @@ async function addPods(lab: Lab): Promise<readonly LabPod[]> {
   return Promise.all(places.map(({ node, namespace }) => node.addPod({ namespace, name: `on-${node.number}` })));
 }
 
-describe.for<{ mode: PodNetworkMode; nodes: number }>([
+describe.skipIf(isNftables).for<{ mode: PodNetworkMode; nodes: number }>([
   { mode: 'bridge', nodes: 1 },
   { mode: 'bridge', nodes: 2 },
   { mode: 'ptp', nodes: 1 },
@@ -63,7 +64,7 @@ describe.for<{ mode: PodNetworkMode; nodes: number }>([
   });
 });
 
-describe('probe', () => {
+describe.skipIf(isNftables)('probe', () => {
   test('a hammer sees a pod during its ADD, before the last plugin has done, over TCP and from one UDP port', async () => {
     using lab = await startLab(chaining({ delayMs: 300 }));
     const node = lab.node(1);
@@ -130,7 +131,26 @@ describe('probe', () => {
   });
 });
 
-describe('a pod', () => {
+test.skipIf(isNftables)(
+  'a program that the product is to be without is on the PATH of the node, and not of the product',
+  async () => {
+    const record = join(scratch, 'record');
+    const executable = writeFakePlugin(scratch, 'kube-nwplcy');
+    using lab = await startLab({ product: { executable, withoutPrograms: /^ipset$/, conflist: { record } } });
+    const node = lab.node(1);
+    await node.addPod({ namespace: 'red', name: 'web' });
+    const call = JSON.parse(readFileSync(record, 'utf8').split('\n')[0] ?? '') as {
+      readonly env: { readonly PATH: string };
+    };
+    const find = async (name: string, env = {}) => (await node.run(['which', name], { env })).stdout;
+    expect(await find('ipset', call.env)).toBe('');
+    expect(await find('ipset')).toMatch(/^\/usr\/\S*ipset\n$/);
+    expect(await find('nft', call.env)).toBe(`${call.env.PATH}/nft\n`);
+    expect((await node.run(['nft', '--version'], { env: call.env })).exitCode).toBe(0);
+  },
+);
+
+describe.skipIf(isNftables)('a pod', () => {
   test('has the same address again after DEL and ADD, and CHECK tells when its interface is gone', async () => {
     using lab = await startLab();
     const node = lab.node(1);
@@ -173,7 +193,7 @@ describe('a pod', () => {
   });
 });
 
-describe('what is left', () => {
+describe.skipIf(isNftables)('what is left', () => {
   test('a lab is nowhere to be seen on the machine, neither while it is up nor afterwards', async () => {
     const before = await machine();
     const lab = await startLab({ nodes: 2 });

@@ -1,3 +1,5 @@
+import type { Outcome } from '../lab/probe/protocol.ts';
+
 /** Rules that another program writes, as it writes them. In the text for iptables `{a|b}` is a for IPv4 and b for IPv6. */
 export interface Neighbour {
   readonly name: string;
@@ -9,8 +11,17 @@ export interface Neighbour {
   readonly legacy?: string;
   /** What `ipset restore` reads. */
   readonly ipset?: string;
+  /** What a client meets by its doing; ours allow it. */
+  readonly effects?: readonly Effect[];
   /** Whether iptables-nft can neither print FORWARD or OUTPUT nor find a rule there. */
   readonly hides?: boolean;
+}
+
+/** What becomes of a client of a port, of the server's if not told otherwise. */
+export interface Effect {
+  readonly port: number;
+  readonly to?: readonly string[];
+  readonly outcome: Outcome;
 }
 
 /** Returns the text that one family's program reads. */
@@ -18,7 +29,7 @@ export function textFor(tool: 'iptables' | 'ip6tables', text: string): string {
   return text.replaceAll(/\{([^{}|\n]*)\|([^{}|\n]*)\}/g, tool === 'iptables' ? '$1' : '$2');
 }
 
-/** docker 28, its daemon just started (moby, `integration/network/bridge/iptablesdoc`). It inserts its jumps. */
+/** docker 28, its daemon just started (moby, `integration/network/bridge/iptablesdoc`), and a rule of the operator. It inserts its jumps. */
 const DOCKER = `*raw
 -A PREROUTING -d {172.17.0.2|fd00:d0c::2} ! -i docker0 -j DROP
 COMMIT
@@ -39,6 +50,7 @@ COMMIT
 -A DOCKER-FORWARD -j DOCKER-INTERNAL
 -A DOCKER-FORWARD -j DOCKER-BRIDGE
 -A DOCKER-FORWARD -i docker0 -j ACCEPT
+-A DOCKER-USER -p tcp -m tcp --dport 88 -j DROP
 COMMIT
 *nat
 :DOCKER - [0:0]
@@ -74,7 +86,7 @@ ${['before-logging', 'before', 'after', 'after-logging', 'reject', 'track']
 COMMIT
 `;
 
-/** firewalld 1.3 with the pods' network and bridge in its trusted zone, cut down to what it has for forwarding. */
+/** firewalld 1.3 with the pods' network and bridge in its trusted zone, where one port is rejected all the same, cut down to what it has for forwarding. */
 const FIREWALLD = `table inet firewalld {
   chain filter_FORWARD {
     type filter hook forward priority filter + 10; policy accept;
@@ -92,7 +104,10 @@ const FIREWALLD = `table inet firewalld {
     iifname "cni0" goto filter_FWD_trusted
     goto filter_FWD_public
   }
-  chain filter_FWD_trusted { accept; }
+  chain filter_FWD_trusted {
+    tcp dport 89 reject with icmpx admin-prohibited
+    accept
+  }
   chain filter_FWD_public {
     jump filter_FWD_public_allow
     reject with icmpx admin-prohibited
@@ -150,10 +165,11 @@ const OLD_RULES = `*filter
 COMMIT
 `;
 
+/** Neighbours of which most write by iptables. */
 export const NEIGHBOURS: readonly Neighbour[] = [
-  { name: 'docker', iptables: DOCKER },
+  { name: 'docker', iptables: DOCKER, effects: [{ port: 88, outcome: 'timeout' }] },
   { name: 'ufw', iptables: UFW },
-  { name: 'firewalld', nft: FIREWALLD },
+  { name: 'firewalld', nft: FIREWALLD, effects: [{ port: 89, outcome: 'unreachable' }] },
   { name: 'tables of nft before ours and after', nft: BY_HAND },
   { name: 'legacy tables in use at the same time, with sets', legacy: OLD_RULES, ipset: OLD_SETS },
   { name: 'a set in a rule of iptables-nft that is not ours', iptables: OLD_RULES },

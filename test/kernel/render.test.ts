@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { renderNode } from '../../src/cli/render.ts';
-import type { IpFamily } from '../../src/net/family.ts';
+import { BACKENDS, type Backend } from '../../src/dataplane/backend.ts';
+import type { Cluster } from '../../src/kube/cluster.ts';
 import { loadExamples, type Example } from '../helpers/examples.ts';
 import { clusterOf, pod as podObject, type Manifest, type PodFacts } from '../helpers/manifests.ts';
 import { startLab, type Lab } from '../lab/lab.ts';
@@ -8,16 +9,18 @@ import { disagreements, isOpen, matrix } from '../lab/matrix.ts';
 import type { LabNode } from '../lab/node.ts';
 import type { LabPod } from '../lab/pod.ts';
 import { output } from '../lab/run.ts';
+import { isNftables } from './backend.ts';
 
 // What `render` prints, put into a kernel by the very programs that it names, on nodes that neither plugin nor agent has ever seen.
 
 const PORTS = [80, 6379, 9100, 9187];
 const NAMES = ['test-network-policy', 'selectors-or', 'default-deny-egress', 'named-port'];
 const EXAMPLES = loadExamples().filter(({ name }) => NAMES.includes(name));
-const BACKENDS = ['nft', 'legacy'] as const;
-const RESTORE: Readonly<Record<IpFamily, string>> = { ipv4: 'iptables', ipv6: 'ip6tables' };
 
-describe.for(BACKENDS)('by iptables-%s', (backend) => {
+/** Those of this run. */
+const RENDERED = BACKENDS.filter((backend) => (backend === 'nftables') === isNftables);
+
+describe.for(RENDERED)('by %s', (backend) => {
   test.for(EXAMPLES)('the node refuses what $name refuses and nothing else', async (example) => {
     using lab = await startLab({ nodes: 2, listen: PORTS });
     const pods = await addPods(lab, example);
@@ -26,7 +29,7 @@ describe.for(BACKENDS)('by iptables-%s', (backend) => {
       ...example.policies,
       ...pods.map(({ object }) => object),
     ]);
-    for (const node of lab.nodes) await restore(node, { text: renderNode(cluster, node.name), backend });
+    for (const node of lab.nodes) await restore(node, { cluster, backend });
     const parties = pods.map(({ pod }) => pod);
     const cells = await matrix({ from: parties, to: parties }, { ports: PORTS });
     expect(disagreements(cells, cluster)).toEqual([]);
@@ -36,12 +39,21 @@ describe.for(BACKENDS)('by iptables-%s', (backend) => {
 
 async function restore(
   node: LabNode,
-  { text: { ipset, rules }, backend }: { readonly text: ReturnType<typeof renderNode>; readonly backend: string },
+  { cluster, backend }: { readonly cluster: Cluster; readonly backend: Backend },
 ): Promise<void> {
-  await output(node.run, ['ipset', 'restore', '-exist'], { input: ipset });
-  for (const family of ['ipv4', 'ipv6'] as const)
-    await output(node.run, [`${RESTORE[family]}-${backend}-restore`, '--noflush'], { input: rules[family] });
+  const rendered = renderNode(cluster, {
+    nodeName: node.name,
+    backend: backend === 'nftables' ? 'nftables' : 'iptables',
+  });
+  for (const [section, input] of rendered) await output(node.run, PROGRAMS[section](backend), { input });
 }
+
+const PROGRAMS = {
+  nftables: () => ['nft', '-f', '-'],
+  ipset: () => ['ipset', 'restore', '-exist'],
+  iptables: (backend: Backend) => [`${backend}-restore`, '--noflush'],
+  ip6tables: (backend: Backend) => [`${backend.replace('iptables', 'ip6tables')}-restore`, '--noflush'],
+};
 
 interface PlacedPod {
   readonly pod: LabPod;

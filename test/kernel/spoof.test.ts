@@ -1,19 +1,13 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
-import type { Backend } from '../../src/dataplane/backend.ts';
 import { familyOf } from '../../src/net/family.ts';
-import type { PodNetworkMode } from '../lab/conflist.ts';
 import { startLab, type Lab, type LabOptions } from '../lab/lab.ts';
 import type { LabPod } from '../lab/pod.ts';
 import { output } from '../lab/run.ts';
 import { policy, ProductCluster } from './cluster.ts';
+import { PLACES } from './places.ts';
 
 // Packets that lie about where they come from. Each is sent in a lab without the product too, where it passes.
-
-const PLACES: readonly { readonly mode: PodNetworkMode; readonly backend: Backend }[] = [
-  { mode: 'bridge', backend: 'iptables-nft' },
-  { mode: 'ptp', backend: 'iptables-legacy' },
-];
 
 const VICTIM = ['10.244.1.200', 'fd00:244:0:1::c8'];
 const SOURCES = [

@@ -1,6 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Backend } from '../../src/dataplane/backend.ts';
 import { familyOf } from '../../src/net/family.ts';
 import type { PodNetworkMode } from '../lab/conflist.ts';
 import type { LabNode } from '../lab/node.ts';
@@ -8,19 +7,10 @@ import type { LabPod, PodSpec } from '../lab/pod.ts';
 import type { Attempt, RunningHammer, Target } from '../lab/probe.ts';
 import { output } from '../lab/run.ts';
 import { podManifest, policy, ProductCluster } from './cluster.ts';
+import { PLACES } from './places.ts';
 import { settledSnapshot } from './settled.ts';
 
 // What reaches a pod, and what it reaches, around the moment in which its ADD returns.
-
-interface Place {
-  readonly mode: PodNetworkMode;
-  readonly backend: Backend;
-}
-
-const PLACES: readonly Place[] = [
-  { mode: 'bridge', backend: 'iptables-nft' },
-  { mode: 'ptp', backend: 'iptables-legacy' },
-];
 
 describe.for(PLACES)('$mode, $backend', ({ mode, backend }) => {
   let cluster: ProductCluster;

@@ -31,6 +31,7 @@ function runtimeFor(cniVersion: string, { second = {}, ...list }: { second?: Jso
   return new CniRuntime({
     run: runner([], { PATH: '/usr/bin:/bin' }),
     path: ['/nowhere', directory],
+    programPaths: { second: '/of/second' },
     cacheDirectory: join(directory, 'cache'),
     conflist: { name: 'net', cniVersion, plugins, ...list },
   });
@@ -77,7 +78,9 @@ test('the environment names the attachment', async () => {
     CNI_IFNAME: 'eth0',
     CNI_ARGS: 'IgnoreUnknown=1;K8S_POD_NAMESPACE=shop;K8S_POD_NAME=web',
     CNI_PATH: `/nowhere:${directory}`,
+    PATH: '/usr/bin:/bin',
   });
+  expect(calls()[1]?.env['PATH']).toBe('/of/second');
 });
 
 test('only what a plugin declares as a capability reaches its runtimeConfig', async () => {

@@ -65,6 +65,8 @@ export interface RuntimeOptions {
   readonly run: Run;
   /** The directories of CNI_PATH. */
   readonly path: readonly string[];
+  /** The PATH of plugins, by their type, where it is not that of `run`. */
+  readonly programPaths?: Readonly<Record<string, string>>;
   /** Where results are kept between ADD and DEL. */
   readonly cacheDirectory: string;
   readonly conflist: Conflist;
@@ -173,6 +175,7 @@ export class CniRuntime {
       CNI_ARGS: args.join(';'),
       CNI_IFNAME: attachment?.ifName ?? '',
       CNI_PATH: this.#options.path.join(':'),
+      ...pathVariable(this.#options.programPaths?.[config.type]),
     };
     const result = await this.#options.run([this.#find(config.type)], { env, input: JSON.stringify(config) });
     if (result.exitCode !== 0) throw new CniFailure({ command, plugin: config.type }, result);
@@ -226,6 +229,11 @@ export class CniRuntime {
     const files = existsSync(directory) ? readdirSync(directory).toSorted() : [];
     return files.map((file) => (JSON.parse(readFileSync(join(directory, file), 'utf8')) as Cached).attachment);
   }
+}
+
+/** Returns the environment's part that is a PATH, or nothing of it. */
+export function pathVariable(path: string | undefined): Readonly<Record<string, string>> {
+  return path === undefined ? {} : { PATH: path };
 }
 
 interface Cached {

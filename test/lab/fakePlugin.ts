@@ -15,10 +15,10 @@ export function writeFakePlugin(directory: string, type: string): string {
 async function fakePlugin(): Promise<void> {
   const { appendFileSync, readFileSync } = process.getBuiltinModule('node:fs');
   const config = JSON.parse(readFileSync(0, 'utf8')) as FakePluginConf;
-  const cniVariables = Object.entries(process.env).filter(([name]) => name.startsWith('CNI_'));
+  const variables = Object.entries(process.env).filter(([name]) => name.startsWith('CNI_') || name === 'PATH');
   const command = process.env['CNI_COMMAND'] ?? '';
   if (config.record !== undefined)
-    appendFileSync(config.record, `${JSON.stringify({ command, env: Object.fromEntries(cniVariables), config })}\n`);
+    appendFileSync(config.record, `${JSON.stringify({ command, env: Object.fromEntries(variables), config })}\n`);
   await new Promise((resolve) => setTimeout(resolve, config.delayMs ?? 0));
   if (config.failOn?.includes(command) === true) {
     process.stdout.write(JSON.stringify({ code: 11, msg: `${config.type} was told to fail`, details: 'as told' }));

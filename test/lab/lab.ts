@@ -11,6 +11,7 @@ import { claimLab, keepLab, removeLab, type Claim } from './leftovers.ts';
 import { Manifests } from './manifests.ts';
 import { holdNamespace } from './namespace.ts';
 import { LabNode, type NodeEnvironment } from './node.ts';
+import { pathWithout } from './pathWithout.ts';
 import type { LabSite, PodObjects } from './podObjects.ts';
 import { buildProbe, Probe } from './probe.ts';
 import { labEnvironment, runner } from './run.ts';
@@ -40,6 +41,8 @@ export interface ProductOptions {
   readonly executable?: string;
   /** Further keys of its part of the conflist. */
   readonly conflist?: JsonObject;
+  /** The names of programs that are not on the PATH of its processes; those of tests and of other plugins have them. */
+  readonly withoutPrograms?: RegExp;
 }
 
 /**
@@ -94,7 +97,6 @@ function nodeEnvironment(
   { families = IP_FAMILIES, mode = 'bridge', cniVersion = '1.0.0', listen = [80], product, cnitool }: LabOptions,
   given: Pick<NodeEnvironment, 'directory' | 'objects' | 'variables' | 'probeProgram'>,
 ): NodeEnvironment {
-  const executable = product?.executable ?? resolve(import.meta.dirname, '../../dist/kube-nwplcy');
   return {
     ...given,
     families,
@@ -103,8 +105,21 @@ function nodeEnvironment(
     listen,
     cnitool,
     pluginDirectories: ['/usr/lib/cni', '/opt/cni/bin'].filter((path) => existsSync(path)),
-    product: product === undefined ? undefined : { executable, conflist: product.conflist ?? {} },
+    product: product && labProduct(product, given),
   };
+}
+
+function labProduct(
+  {
+    executable = resolve(import.meta.dirname, '../../dist/kube-nwplcy'),
+    conflist = {},
+    withoutPrograms,
+  }: ProductOptions,
+  { directory, variables }: Pick<NodeEnvironment, 'directory' | 'variables'>,
+): NonNullable<NodeEnvironment['product']> {
+  const path = variables['PATH'] ?? '';
+  if (withoutPrograms === undefined) return { executable, conflist, path };
+  return { executable, conflist, path: pathWithout(withoutPrograms, { path, directory: join(directory, 'programs') }) };
 }
 
 /** A running cluster. */

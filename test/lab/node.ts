@@ -3,7 +3,7 @@ import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { IpFamily } from '../../src/net/family.ts';
 import { nodeAddress, nodeName, podCidr } from './addressing.ts';
-import { CniRuntime, type JsonObject, type PluginConf, type RuntimeOptions } from './cniRuntime.ts';
+import { CniRuntime, pathVariable, type JsonObject, type PluginConf, type RuntimeOptions } from './cniRuntime.ts';
 import { cnitoolAttacher, type PodAttacher } from './cnitool.ts';
 import { conflistFor, type PodNetworkMode } from './conflist.ts';
 import { Daemon } from './daemon.ts';
@@ -26,8 +26,8 @@ export interface NodeEnvironment {
   readonly cniVersion: string;
   /** Where the plain plugins are. */
   readonly pluginDirectories: readonly string[];
-  /** The product's executable and its keys in the conflist; `undefined` for a lab without it. */
-  readonly product: { readonly executable: string; readonly conflist: JsonObject } | undefined;
+  /** The product's executable, its keys in the conflist and its PATH; `undefined` for a lab without it. */
+  readonly product: { readonly executable: string; readonly conflist: JsonObject; readonly path: string } | undefined;
   readonly cnitool: string | undefined;
   readonly listen: readonly number[];
 }
@@ -66,7 +66,9 @@ export class LabNode implements Party {
     this.#plainAttacher = new CniRuntime({ ...plain, cacheDirectory: join(this.#directory, 'plain-cni-cache') });
     const { cnitool } = environment;
     const directory = join(this.#directory, 'cni-conf');
-    this.#attacher = cnitool === undefined ? this.cni : cnitoolAttacher(cnitool, { ...cni, directory });
+    // libcni hands on its own environment, to all plugins.
+    const run = runner(held.enter, { ...environment.variables, ...pathVariable(environment.product?.path) });
+    this.#attacher = cnitool === undefined ? this.cni : cnitoolAttacher(cnitool, { ...cni, run, directory });
   }
 
   get key(): string {
@@ -158,9 +160,13 @@ export class LabNode implements Party {
     const { variables, objects } = this.#environment;
     const access = objects.agentAccess(this.name);
     const flags = ['--node-name', this.name, ...access.flags, '--runtime-dir', this.runtimeDir, ...args];
-    const path = tools === undefined ? {} : { PATH: `${tools}:${variables['PATH']}` };
-    const environment = { ...variables, ...path, ...access.environment };
-    return new Daemon([...this.#enter, this.#executable(), 'agent', ...flags], {
+    const { executable, path } = this.#product();
+    const environment = {
+      ...variables,
+      PATH: tools === undefined ? path : `${tools}:${path}`,
+      ...access.environment,
+    };
+    return new Daemon([...this.#enter, executable, 'agent', ...flags], {
       environment,
       logFile: join(this.#directory, 'agent.log'),
     });
@@ -168,7 +174,8 @@ export class LabNode implements Party {
 
   /** Runs a command of the product's command line on the node, with the node's runtimeDir. */
   async product(args: readonly string[]): Promise<RunResult> {
-    return this.run([this.#executable(), ...args, '--runtime-dir', this.runtimeDir]);
+    const { executable, path } = this.#product();
+    return this.run([executable, ...args, '--runtime-dir', this.runtimeDir], { env: { PATH: path } });
   }
 
   /** Returns once the kernel holds what the source says now; throws with what `sync` said if it does not. */
@@ -189,6 +196,7 @@ export class LabNode implements Party {
     const podCidrs = families.map((family) => podCidr(this.number, family));
     return {
       run: this.run,
+      programPaths: product === undefined ? {} : { 'kube-nwplcy': product.path },
       path: product === undefined ? pluginDirectories : [dirname(product.executable), ...pluginDirectories],
       conflist: { ...conflistFor(mode, { podCidrs, chained }), cniVersion },
     };
@@ -203,9 +211,9 @@ export class LabNode implements Party {
     return this.#environment.families.map((family) => (family === 'ipv4' ? '0.0.0.0' : '::'));
   }
 
-  #executable(): string {
-    const executable = this.#environment.product?.executable;
-    if (executable === undefined) throw new Error('Cannot run the product: the lab was started without it');
-    return executable;
+  #product(): NonNullable<NodeEnvironment['product']> {
+    const { product } = this.#environment;
+    if (product === undefined) throw new Error('Cannot run the product: the lab was started without it');
+    return product;
   }
 }

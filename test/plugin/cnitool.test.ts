@@ -7,10 +7,15 @@ import { CniFailure, type CniCommand, type Json, type PluginConf } from '../lab/
 import { startLab, type Lab } from '../lab/lab.ts';
 import type { LabNode } from '../lab/node.ts';
 import type { LabPod } from '../lab/pod.ts';
+import { backendUnderTest, isNftables, productOf } from '../kernel/backend.ts';
 import { policy } from '../kernel/cluster.ts';
 import { withoutOldGenerations } from '../kernel/settled.ts';
 
 // The packed executable as runtimes call it: by libcni itself, and by hand where libcni would not send such things.
+
+const HOOKS_LISTING = isNftables
+  ? ['nft', 'list', 'map', 'inet', 'kube-nwplcy', 'ingress4']
+  : ['iptables-nft', '-S', 'NWPLCY-INGRESS'];
 
 const CNITOOL = 'github.com/containernetworking/cni/cnitool@v1.3.1';
 const cnitool = await installCnitool();
@@ -22,10 +27,10 @@ describe.skipIf(cnitool === undefined)('through cnitool', () => {
       using lab = await startLab({
         cniVersion,
         ...(cnitool === undefined ? {} : { cnitool }),
-        product: { conflist: { backend: 'iptables-nft' } },
+        product: productOf(),
       });
       const node = lab.node(1);
-      await node.startAgent(['--backend', 'iptables-nft']);
+      await node.startAgent(['--backend', backendUnderTest]);
       lab.manifests.apply(policy('closed/deny', { podSelector: {}, policyTypes: ['Ingress'] }));
       await lab.sync();
       const before = withoutGenerations(await node.snapshot());
@@ -53,16 +58,16 @@ describe('called by hand', () => {
   let pod: LabPod;
 
   beforeAll(async () => {
-    lab = await startLab({ product: { conflist: { backend: 'iptables-nft' } } });
+    lab = await startLab({ product: productOf() });
     node = lab.node(1);
-    await node.startAgent(['--backend', 'iptables-nft']);
+    await node.startAgent(['--backend', backendUnderTest]);
     pod = await node.addPod({ namespace: 'open', name: 'web' });
   });
   afterAll(() => lab.stop());
 
   function conf(more: Readonly<Record<string, Json>> = {}): PluginConf {
     const { runtimeDir } = node;
-    return { type: 'kube-nwplcy', name: 'lab', cniVersion: '1.1.0', runtimeDir, backend: 'iptables-nft', ...more };
+    return { type: 'kube-nwplcy', name: 'lab', cniVersion: '1.1.0', runtimeDir, backend: backendUnderTest, ...more };
   }
 
   async function codeOf(command: CniCommand, config: PluginConf): Promise<number> {
@@ -86,7 +91,7 @@ describe('called by hand', () => {
     const stale = await node.addPod({ namespace: 'open', name: 'stale' });
     const valid = [{ containerID: pod.containerId, ifname: 'eth0' }];
     expect(await node.cni.call('GC', { config: conf({ 'cni.dev/valid-attachments': valid }) })).toBe('');
-    const rules = (await node.run(['iptables-nft', '-S', 'NWPLCY-INGRESS'])).stdout;
+    const rules = (await node.run(HOOKS_LISTING)).stdout;
     expect([rules.includes('open/web'), rules.includes('open/stale')]).toEqual([true, false]);
     expect(await codeOf('GC', conf())).toBe(7);
     await stale.delete();

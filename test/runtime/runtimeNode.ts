@@ -3,6 +3,7 @@ import { basename, join, resolve } from 'node:path';
 import { env } from 'node:process';
 import { IP_FAMILIES } from '../../src/net/family.ts';
 import { readAttachments, type Attachment } from '../../src/rendezvous/attachment.ts';
+import { backendUnderTest, productOf } from '../kernel/backend.ts';
 import { settledSnapshot } from '../kernel/settled.ts';
 import { podCidr } from '../lab/addressing.ts';
 import type { Conflist, JsonObject, PluginConf } from '../lab/cniRuntime.ts';
@@ -38,6 +39,9 @@ export interface Neighbours {
 export const FAKE = 'fake';
 
 const PLAIN = '/usr/lib/cni';
+const BUILT = env['KUBE_NWPLCY'] ?? resolve(import.meta.dirname, '../../dist/kube-nwplcy');
+/** The conflist says nothing of a backend: the plugin follows the agent. */
+const AGENT_FLAGS = ['--backend', backendUnderTest];
 
 /** The first node of a lab of two, with containerd and an agent. The second has an agent and no runtime. */
 export class RuntimeNode {
@@ -61,10 +65,8 @@ export class RuntimeNode {
   }
 
   static async start(options: RuntimeNodeOptions = {}): Promise<RuntimeNode> {
-    // Another executable of the product than the built one can be tried by this variable.
-    const executable = env['KUBE_NWPLCY'] ?? resolve(import.meta.dirname, '../../dist/kube-nwplcy');
     const { conflist = {}, programs = DEBIAN, plugins = PLAIN, objects } = options;
-    const product = { executable, conflist };
+    const product = { executable: BUILT, ...productOf(backendUnderTest, conflist) };
     const lab = await startLab({ nodes: 2, product, ...(objects !== undefined && { objects }) });
     try {
       const node = lab.node(1);
@@ -75,10 +77,14 @@ export class RuntimeNode {
         directory,
         programs,
         conflist: conflistOf(options, {}),
-        plugins: [executable, ...plain, writeFakePlugin(lab.directory, FAKE)],
+        plugins: [BUILT, ...plain, writeFakePlugin(lab.directory, FAKE)],
       });
       // All at once: where the runtime asks, the network is not ready without the agent.
-      const [containerd, agent] = await Promise.all([starting, node.startAgent(), lab.node(2).startAgent()]);
+      const [containerd, agent] = await Promise.all([
+        starting,
+        node.startAgent(AGENT_FLAGS),
+        lab.node(2).startAgent(AGENT_FLAGS),
+      ]);
       return new RuntimeNode(lab, { containerd, agent, options });
     } catch (error) {
       lab.stop();
@@ -87,7 +93,7 @@ export class RuntimeNode {
   }
 
   async startAgent(): Promise<void> {
-    this.agent = await this.node.startAgent();
+    this.agent = await this.node.startAgent(AGENT_FLAGS);
   }
 
   /** Returns a pod for which nothing has been asked of the runtime yet; its object is in place, unless the spec says otherwise. */
