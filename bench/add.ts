@@ -72,7 +72,7 @@ async function measureNode(place: Place): Promise<readonly Row[]> {
     await objects.load('pods', expected(all, bench));
     await bench.attach(all.slice(attached));
     attached = pods;
-    const name = `${backend.slice('iptables-'.length)}, ${pods} pods`;
+    const name = `${backend.replace(/^iptables-/, '')}, ${pods} pods`;
     rows.push(...(await measureCase({ ...place, name: `${name}, no agent`, agent: false })));
     for (const count of policies) {
       await objects.load('policies', spreadPolicies(count));

@@ -210,7 +210,7 @@ function hostInterface({ name }: MadeUpPod): string {
   return `v${name}`;
 }
 
-/** Other plugins run `iptables`, whichever that is on this machine: here it is the backend's. */
+/** Other plugins run `iptables`, whichever that is on this machine: here it is the backend's, and the one of nf_tables beside nftables. */
 function plainTools(directory: string, backend: Backend): string {
   const tools = join(directory, 'tools');
   mkdirSync(tools);
@@ -223,7 +223,7 @@ function plainTools(directory: string, backend: Backend): string {
     'ip6tables-restore',
   ])
     symlinkSync(
-      `/usr/sbin/${tool.replace('tables', backend === 'iptables-nft' ? 'tables-nft' : 'tables-legacy')}`,
+      `/usr/sbin/${tool.replace('tables', backend === 'iptables-legacy' ? 'tables-legacy' : 'tables-nft')}`,
       join(tools, tool),
     );
   return tools;

@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
+import type { Backend } from '../src/dataplane/backend.ts';
 import type { Manifest } from '../test/lab/manifests.ts';
 import type { LabPod } from '../test/lab/pod.ts';
 import { output } from '../test/lab/run.ts';
@@ -33,10 +34,12 @@ export async function path({ full, say }: BenchOptions): Promise<Report> {
   for (const mode of ['bridge', 'ptp'] as const) {
     using bare = await startLab({ families: ['ipv4'], mode, listen: [] });
     const plain = await pair(bare);
-    for (const one of cases(full).filter((any) => any.mode === mode)) {
-      say(one.name);
-      rows.push(...(await measureCase(one, { connect, hasIperf, plain, runs: full ? 9 : 4 })));
-    }
+    for (const one of cases(full).filter((any) => any.mode === mode))
+      for (const backend of ['nftables', 'iptables-nft'] as const) {
+        const name = `${backend}, ${one.name}`;
+        say(name);
+        rows.push(...(await measureCase({ ...one, name }, { backend, connect, hasIperf, plain, runs: full ? 9 : 4 })));
+      }
   }
   const missing = [
     ...(connect === undefined ? ['Not measured: connections a second, for want of a C compiler ("cc").'] : []),
@@ -48,7 +51,7 @@ export async function path({ full, say }: BenchOptions): Promise<Report> {
 const NOTES = [
   'Client and server are pods of one node. A single thread connects and resets, another accepts and resets (bench/connect.c): half of the figure is the two programs and TCP, which none of the variants changes.',
   'The processor time is what the client was charged for: its packets go all the way to the other pod in its own time. Where others use the machine it tells more than the rate.',
-  '"one jump" is the same node with the same pods, conntrack and all, where FORWARD and OUTPUT lead to an empty chain in place of ours. "nothing" is a node without rules and without conntrack, which a node with kube-proxy never is.',
+  '"one jump" is the same node with the same pods, conntrack and all, where what leads to our chains leads to an empty one. "nothing" is a node without rules and without conntrack, which a node with kube-proxy never is.',
   'The three alternate, a good half second each. The agent is stopped meanwhile (SIGSTOP): what it costs is in part "agent".',
 ];
 
@@ -58,6 +61,7 @@ function cases(full: boolean): readonly Case[] {
     { pods: 50, policies: 200 },
     { pods: 250, policies: 200 },
     { pods: 250, policies: 2000 },
+    { pods: 1000, policies: 2000 },
   ].filter(({ policies }) => full || policies < 2000);
   const bridged = loads.map((load, index) => spread('bridge', { ...load, throughput: full || index === 0 }));
   const routed = loads.filter((_, index) => full || index === 0).map((load) => spread('ptp', load));
@@ -125,6 +129,7 @@ async function pair({ nodes: [node] }: Lab): Promise<Pair> {
 }
 
 interface Tools {
+  readonly backend: Backend;
   readonly connect: string | undefined;
   readonly hasIperf: boolean;
   /** Pods of a node without rules. */
@@ -135,11 +140,11 @@ interface Tools {
 const VARIANTS = ['kube-nwplcy', 'one jump', 'nothing'] as const;
 type Variant = (typeof VARIANTS)[number];
 
-async function measureCase(one: Case, { connect, hasIperf, plain, runs }: Tools): Promise<readonly Row[]> {
-  using bench = await BenchNode.start({ mode: one.mode });
+async function measureCase(one: Case, { backend, connect, hasIperf, plain, runs }: Tools): Promise<readonly Row[]> {
+  using bench = await BenchNode.start({ mode: one.mode, backend });
   const own = await place(bench, one);
   const variants = { 'kube-nwplcy': own, 'one jump': own, nothing: plain };
-  const jump = await JumpSwitch.on(bench.node);
+  const jump = await JumpSwitch.on(bench.node, backend);
   const take = async <T>(sample: (pods: Pair) => Promise<T>) => {
     const samples: Record<Variant, T[]> = { 'kube-nwplcy': [], 'one jump': [], nothing: [] };
     for (const run of numbers(runs + 1))

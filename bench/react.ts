@@ -1,4 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { Backend } from '../src/dataplane/backend.ts';
 import type { Daemon } from '../test/lab/daemon.ts';
 import type { LabPod } from '../test/lab/pod.ts';
 import type { LabHost } from '../test/lab/host.ts';
@@ -30,13 +31,15 @@ interface Load {
 /** How long a change takes until packets are judged by it. */
 export async function react({ full, say }: BenchOptions): Promise<Report> {
   const rows: Row[] = [];
-  for (const source of ['API server', 'directory'] as const)
-    for (const load of loads(full)) {
-      const name = `${source}, ${load.pods} pods, ${load.policies} policies`;
-      say(name);
-      const samples = await measure({ source, load, runs: full ? 15 : 5 });
-      rows.push(...withFirst(rows, { source, name, samples }));
-    }
+  for (const backend of ['nftables', 'iptables-nft'] as const)
+    for (const source of ['API server', 'directory'] as const)
+      for (const load of loads(full)) {
+        const group = `${backend}, ${source}`;
+        const name = `${group}, ${load.pods} pods, ${load.policies} policies`;
+        say(name);
+        const samples = await measure({ backend, source, load, runs: full ? 15 : 5 });
+        rows.push(...withFirst(rows, { group, name, samples }));
+      }
   return { rows, notes: NOTES };
 }
 
@@ -58,10 +61,10 @@ function loads(full: boolean): readonly Load[] {
 /** Rows of one load, each against the same change under the first load. */
 function withFirst(
   rows: readonly Row[],
-  { source, name, samples }: { readonly source: SourceName; readonly name: string; readonly samples: Samples },
+  { group, name, samples }: { readonly group: string; readonly name: string; readonly samples: Samples },
 ): readonly Row[] {
   return [...samples].map(([what, taken]) => {
-    const first = rows.find((row) => row.what === what && row.case.startsWith(source));
+    const first = rows.find((row) => row.what === what && row.case.startsWith(group));
     return { what, case: name, unit: 'ms', samples: taken, ...(first !== undefined && { against: first }) };
   });
 }
@@ -69,16 +72,18 @@ function withFirst(
 type Samples = ReadonlyMap<string, readonly number[]>;
 
 interface Case {
+  readonly backend: Backend;
   readonly source: SourceName;
   readonly load: Load;
   readonly runs: number;
 }
 
-async function measure({ source, load, runs }: Case): Promise<Samples> {
+async function measure({ backend, source, load, runs }: Case): Promise<Samples> {
   let api: BenchApi | undefined;
-  using bench = await BenchNode.start(
-    source === 'directory' ? {} : { objects: async (site) => (api = await BenchApi.start(site)) },
-  );
+  using bench = await BenchNode.start({
+    backend,
+    ...(source !== 'directory' && { objects: async (site) => (api = await BenchApi.start(site)) }),
+  });
   const objects = api ?? directoryObjects(bench.lab);
   await objects.load('surroundings', surroundings());
   await objects.load('policies', spreadPolicies(load.policies));

@@ -11,7 +11,7 @@ import { showPolicies } from './demo/policyChapters.ts';
 import { Story } from './demo/story.ts';
 
 // node scripts/demo.ts: shows the product at work on this machine and leaves nothing behind. KEEP=1 leaves the cluster up, DOWN=1 takes such a
-// cluster down. Exit 1 if anything was not as it should be.
+// cluster down. BACKEND=nftables (or iptables-nft, iptables-legacy) says how the agents write. Exit 1 if anything was not as it should be.
 
 const hadBridgeNetfilter = existsSync('/proc/sys/net/bridge');
 

@@ -1,5 +1,6 @@
 import { existsSync } from 'node:fs';
 import { resolve } from 'node:path';
+import { env } from 'node:process';
 import type { IpFamily } from '../../src/net/family.ts';
 import { startLab, type Lab } from '../../test/lab/lab.ts';
 import type { LabHost } from '../../test/lab/host.ts';
@@ -48,7 +49,9 @@ export async function startCluster(): Promise<DemoCluster> {
   const listen = PORTS.map(({ port }) => port);
   const lab = await startLab({ nodes: 2, families, listen, product: { executable: EXECUTABLE } });
   for (const { name, labels } of NAMESPACES) lab.applyNamespace(name, labels);
-  await Promise.all(lab.nodes.map((node) => node.startAgent()));
+  // The plugin takes the one of its node's agent.
+  const backend = env['BACKEND'] === undefined ? [] : ['--backend', env['BACKEND']];
+  await Promise.all(lab.nodes.map((node) => node.startAgent(backend)));
   const pods = await Promise.all(PODS.map(({ node, ...spec }) => lab.node(node).addPod(spec)));
   const hosts: LabHost[] = [];
   for (const address of HOSTS) hosts.push(await lab.addHost(address, [address]));

@@ -12,7 +12,7 @@ export async function keptText({ lab, pods }: DemoCluster): Promise<readonly str
   if (node === undefined || client === undefined || web === undefined) return [];
   const onNode = `nsenter -t ${node.pid} -m -n`;
   const { directory } = lab.manifests;
-  const iptables = await backendOf(node);
+  const [hooks, rules] = listings(await backendOf(node));
   return [
     'Commands for root on this machine. A shell in the network of a pod:',
     '',
@@ -25,15 +25,22 @@ export async function keptText({ lab, pods }: DemoCluster): Promise<readonly str
     '',
     `How ${node.name} stands, whom it has hooked, and all of its rules:`,
     `  ${onNode} ${EXECUTABLE} status`,
-    `  ${onNode} ${iptables} -S NWPLCY-INGRESS`,
-    `  ${onNode} ${iptables} -S`,
+    `  ${onNode} ${hooks}`,
+    `  ${onNode} ${rules}`,
     '',
     'Take it all down:',
     '  make demo DOWN=1',
   ];
 }
 
-/** Returns the agent's backend, which is also the name of the command that shows its rules. */
+/** Returns the commands that show whom a backend has hooked, and all of its rules. */
+function listings(backend: string): readonly [hooks: string, rules: string] {
+  // The other backends are called like the command.
+  return backend === 'nftables'
+    ? ['nft list map inet kube-nwplcy ingress4', 'nft list table inet kube-nwplcy']
+    : [`${backend} -S NWPLCY-INGRESS`, `${backend} -S`];
+}
+
 async function backendOf(node: LabNode): Promise<string> {
   const reply = await askAgent({ ask: 'status' }, { runtimeDir: node.inside(node.runtimeDir), timeoutMs: 10_000 });
   if (reply.kind !== 'status') throw new Error(`Cannot ask the agent of ${node.name} for its status`);
