@@ -13,7 +13,7 @@ FROM debian:bookworm-slim
 LABEL org.opencontainers.image.title="kube-nwplcy" \
   org.opencontainers.image.description="Kubernetes NetworkPolicy for clusters whose CNI has none" \
   org.opencontainers.image.licenses="Apache-2.0"
-# Both worlds of iptables; modprobe for br_netfilter; nft finds what "cleanup" must remove.
+# All backends; modprobe for br_netfilter.
 RUN apt-get update \
   && apt-get install -y --no-install-recommends conntrack ipset iproute2 iptables kmod nftables \
   && rm -rf /var/lib/apt/lists/*
