@@ -34,7 +34,7 @@ test-slow: build
 	@scripts/setup.sh $(running)
 	@$(run) vitest run --project=slow
 
-# KEEP=1 leaves the demo's cluster up, DOWN=1 takes it down.
+# KEEP=1 leaves the demo's cluster up, DOWN=1 takes it down; BACKEND=nftables shows it with that backend.
 demo: build
 	@scripts/setup.sh $(running)
 	@$(run) node scripts/demo.ts
