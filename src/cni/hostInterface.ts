@@ -1,4 +1,5 @@
 import type { NodeLinks } from '../dataplane/nodeLinks.ts';
+import { isPlainInterfaceName } from '../net/interfaceName.ts';
 import type { PrevResult } from './prevResult.ts';
 
 /** The pod's interface on the node's side, and how its packets come in. */
@@ -16,7 +17,10 @@ export interface HostInterface {
  */
 export function findHostInterface(prevResult: PrevResult, links: NodeLinks): HostInterface {
   const present = prevResult.hostInterfaces.filter((name) => links.has(name));
-  const routed = () => prevResult.addresses.map((address) => links.routeTo(address)).find((name) => name !== undefined);
+  const routed = () =>
+    prevResult.addresses
+      .map((address) => links.routeTo(address))
+      .find((name) => name !== undefined && isPlainInterfaceName(name));
   if (!links.sysIsOurs) {
     // A result that names two interfaces on the node names a bridge and its port (CNI plugin `bridge`).
     const [, port] = present;

@@ -1,4 +1,5 @@
 import { canonicalAddress } from '../net/address.ts';
+import { isPlainInterfaceName } from '../net/interfaceName.ts';
 import { CniError } from './errors.ts';
 import { isObject, type Input } from './input.ts';
 import type { JsonObject } from './config.ts';
@@ -66,9 +67,7 @@ function decodeInterface(value: unknown, index: number): Interface {
   const { name, sandbox } = value;
   const sandboxed = sandbox !== undefined && sandbox !== '';
   if (typeof name !== 'string') throw fieldError(`${at}.name`, 'must be a string');
-  // It may become part of a rule and of a path. The kernel allows more, but a name that begins with "-" or ends with "+" means something else.
-  if (!sandboxed && !/^[A-Za-z0-9_][A-Za-z0-9_.-]{0,14}$/.test(name))
-    throw fieldError(`${at}.name`, 'must be the name of an interface');
+  if (!sandboxed && !isPlainInterfaceName(name)) throw fieldError(`${at}.name`, 'must be the name of an interface');
   return { name, sandboxed };
 }
 

@@ -2,6 +2,7 @@ import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { execa } from 'execa';
 import { familyOf } from '../net/family.ts';
+import { isPlainInterfaceName } from '../net/interfaceName.ts';
 import type { PodHooks } from '../rules/pod.ts';
 import { CommandError } from './commandError.ts';
 import { NodeLinks } from './nodeLinks.ts';
@@ -106,7 +107,11 @@ async function readTables(): Promise<Tables> {
     rows('bridge', ['-json', 'fdb', 'show']),
   ]);
   return {
-    veths: new Map(veths.flatMap(({ ifname, master }) => (ifname === undefined ? [] : [[ifname, master]]))),
+    veths: new Map(
+      veths.flatMap(({ ifname, master }) =>
+        ifname === undefined || !isPlainInterfaceName(ifname) ? [] : [[ifname, master]],
+      ),
+    ),
     neighbours: new Map(
       neighbours.flatMap(({ dst, dev, lladdr }) =>
         dst === undefined || dev === undefined || lladdr === undefined
