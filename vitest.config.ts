@@ -29,6 +29,9 @@ const executable = impossible === undefined ? { globalSetup: ['test/buildFirst.t
 const programs = { globalSetup: ['test/buildFirst.ts', 'test/cluster/buildPrograms.ts'] };
 const modernPrograms = { globalSetup: [...programs.globalSetup, 'test/slow/modernPrograms.ts'] };
 
+// Once is enough: they name their backends themselves.
+const ABOUT_ALL_BACKENDS = 'test/kernel/{cleanup,upgrade,choice,nftHelpers}.test.ts';
+
 export default defineConfig({
   test: {
     projects: [
@@ -52,12 +55,12 @@ export default defineConfig({
   },
 });
 
-/** A tier, and the same files once more with the other backend: those that are about all backends, or about none, skip themselves then. */
+/** A tier, and the same files once more with the other backend: what only one of them can do skips itself, and says so. */
 function byBackend<Options extends object>(
   name: string,
   { order, options }: { readonly order: number; readonly options: Options },
 ) {
-  const other = { name: `${name}-nftables`, env: { KUBE_NWPLCY_BACKEND: 'nftables' } };
+  const other = { name: `${name}-nftables`, env: { KUBE_NWPLCY_BACKEND: 'nftables' }, exclude: [ABOUT_ALL_BACKENDS] };
   return [{ test: { ...options, ...tier(name, order) } }, { test: { ...options, ...tier(name, order + 1), ...other } }];
 }
 

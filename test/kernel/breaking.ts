@@ -35,17 +35,19 @@ export async function foreignRules({ run }: LabNode): Promise<string> {
   const [nft = '', ...texts] = await Promise.all(commands.map(async (argv) => output(run, argv)));
   const foreign = nft
     .replaceAll(/^table (?:inet|bridge) kube-nwplcy \{.*\n(?:\t.*\n|\n)*\}\n/gm, '')
-    .replaceAll(/\n?\tchain \S*NWPLCY\S* \{.*\n(?:\t\t.*\n)*\t\}\n/g, '');
+    .replaceAll(/^\tchain \S*NWPLCY\S* \{.*\n(?:\t\t.*\n)*\t\}\n/gm, '')
+    .replaceAll(/^\t\t.*jump KUBE-NWPLCY-CHAIN # handle \d+\n/gm, '')
+    // iptables makes the chains of hooks as it needs them.
+    .replaceAll(/^\tchain [A-Z]+ \{.*\n\t\ttype .*; policy accept;\n\t\}\n/gm, '');
   const lines = [foreign, ...texts].join('\n').split('\n');
   return lines
-    .filter((line) => !OURS_ELSEWHERE.test(line))
+    .filter((line) => line !== '' && !OURS_ELSEWHERE.test(line))
     .map((line) => line.replace(/\[\d+:\d+\]/, ''))
     .join('\n');
 }
 
-// In what iptables and ipset save, and our jump in what nft lists of iptables' chains.
-const OURS_ELSEWHERE =
-  /^(?:create|add) NWPLCY|^:\S*NWPLCY|^-A \S*NWPLCY|(?:jump|-j) KUBE-NWPLCY-CHAIN(?: # handle \d+)?$|^#/;
+// In what iptables and ipset save.
+const OURS_ELSEWHERE = /^(?:create|add) NWPLCY|^:\S*NWPLCY|^-A \S*NWPLCY|-j KUBE-NWPLCY-CHAIN$|^#/;
 
 /** Takes all that is ours out of a node's kernel, and of iptables all that is not ours either, as an operator in despair does. */
 export async function takeAllAway({ run }: LabNode, backend: Backend): Promise<void> {

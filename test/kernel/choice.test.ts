@@ -4,15 +4,14 @@ import type { AgentStatus } from '../../src/rendezvous/agentSocket.ts';
 import { startLab, type Lab } from '../lab/lab.ts';
 import type { LabNode } from '../lab/node.ts';
 import { output } from '../lab/run.ts';
-import { isNftables } from './backend.ts';
 import { writeTools } from './tools.ts';
 
-// What "auto" comes to on a node, as its agent tells. It asks of the backend under test nothing: once is enough.
+// What "auto" comes to on a node, as its agent tells.
 
 const IPTABLES = /^(?:ip6?tables|ipset|xtables)/;
 const NFT = /^nft$/;
 
-describe.skipIf(isNftables)('the backend that is chosen on a node', () => {
+describe('the backend that is chosen on a node', () => {
   test.for([
     {
       name: 'with everything installed and nothing in use',
