@@ -110,6 +110,18 @@ describe('a transaction of our own', () => {
     expect(await callsAfter(STRANGE, END)).toBe(1);
   });
 
+  test('is overdue half a second after it was done, unless it was heard of', async () => {
+    const now = vi.spyOn(performance, 'now').mockReturnValue(1000);
+    monitor.expect(OWN);
+    monitor.confirm();
+    expect(monitor.isOverdue).toBe(false);
+    now.mockReturnValue(1501);
+    expect(monitor.isOverdue).toBe(true);
+    now.mockRestore();
+    await callsAfter(STRANGE, END);
+    expect(monitor.isOverdue).toBe(false);
+  });
+
   test('is not waited for when it may be that only an ADD’s lines are told of it', () => {
     const chain = `inet kube-nwplcy ${TO}`;
     const made = [
