@@ -1,4 +1,4 @@
-import { parseTable } from '../../rules/nftables/listing.ts';
+import { parsePrinted } from '../../rules/nftables/printed.ts';
 import type { NftCommands, NftFamily, NftTable, NftTables } from '../../rules/nftables/table.ts';
 import { CommandError } from '../commandError.ts';
 import { spawnSync, type SpawnResult } from '../spawnSync.ts';
@@ -31,7 +31,7 @@ export function readTables(program: NftProgram): NftTables {
 function readTable(program: NftProgram, family: NftFamily): NftTable | undefined {
   const args = listArguments(family);
   const result = run(program, { args, input: '' });
-  if (result.status === 0) return parseTable(result.stdout);
+  if (result.status === 0) return parsePrinted(result.stdout);
   if (isMissingTable(result)) return undefined;
   throw failure(program, { args, result });
 }
