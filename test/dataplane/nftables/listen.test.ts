@@ -74,6 +74,7 @@ describe('while changes are heard of', () => {
     await expect(kernel.read(QUICK)).rejects.toThrow('no memory');
     fake.runs.length = 0;
     await kernel.read(QUICK);
-    expect(fake.runs.toSorted()).toEqual(['list bridge', 'list inet']);
+    // The other table's run of before may end late.
+    expect(new Set(fake.runs)).toEqual(new Set(['list bridge', 'list inet']));
   });
 });
