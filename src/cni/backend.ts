@@ -1,4 +1,4 @@
-import { BACKENDS, detectBackend, isBackend, programOf, type Backend } from '../dataplane/backend.ts';
+import { detectBackend, isBackend, programOf, type Backend } from '../dataplane/backend.ts';
 import { podKernelOf } from '../dataplane/findPodKernel.ts';
 import type { PodKernel } from '../dataplane/podKernel.ts';
 import { ToolMissingError } from '../dataplane/toolMissing.ts';
@@ -64,12 +64,10 @@ export function kernelsHolding(
   { wasHooked, hookedBy }: { readonly wasHooked: boolean; readonly hookedBy: string | undefined },
 ): readonly PodKernel[] {
   const present = presentBackend(context) ?? (wasHooked ? detectBackend(context.env)?.backend : undefined);
-  // Earlier versions knew iptables only, and did not say which.
-  const unnamed = wasHooked && present === 'nftables' ? BACKENDS.filter((backend) => backend !== 'nftables') : [];
-  const named = isBackend(hookedBy) ? [hookedBy] : unnamed;
-  // What one has left whose program is gone by now, nobody can take out.
-  const earlier = named.filter((backend) => findTool(programOf(backend), context.env) !== undefined);
-  const backends = new Set([...(present === undefined ? [] : [present]), ...earlier]);
+  // What one has left whose program is gone by now, nobody can take out; what one that is not named has left, the agent does.
+  const earlier =
+    isBackend(hookedBy) && findTool(programOf(hookedBy), context.env) !== undefined ? hookedBy : undefined;
+  const backends = new Set([present, earlier].filter(isBackend));
   return [...backends].map((backend) => podKernel(backend, context));
 }
 

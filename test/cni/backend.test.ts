@@ -1,8 +1,11 @@
 import { describe, expect, test } from 'vitest';
-import { settleBackend } from '../../src/cni/backend.ts';
+import { kernelsHolding, settleBackend } from '../../src/cni/backend.ts';
 import type { PluginConfig } from '../../src/cni/config.ts';
+import type { Context } from '../../src/cni/context.ts';
 import { CniError } from '../../src/cni/errors.ts';
 import type { Backend } from '../../src/dataplane/backend.ts';
+import { IptablesPodKernel } from '../../src/dataplane/iptables/podKernel.ts';
+import { NftPodKernel } from '../../src/dataplane/nftables/podKernel.ts';
 import { ToolMissingError } from '../../src/dataplane/toolMissing.ts';
 import { readBackendChoice, writeBackendChoice } from '../../src/rendezvous/backendChoice.ts';
 import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
@@ -21,7 +24,15 @@ interface Facts {
 }
 
 /** Settles the backend on a node where these are the facts; returns the answer or the error, and what is on record then. */
-function settle({ programs = {}, config = 'auto', agent, chosen }: Facts) {
+function settle({ agent, ...facts }: Facts) {
+  return onNode(facts, (context) => ({
+    answer: attempt(() => settleBackend(context, agent === undefined ? undefined : { pid: 1, backend: agent })),
+    recorded: readBackendChoice(context.config.runtimeDir),
+  }));
+}
+
+/** Returns what comes of a question on a node where these are the facts. */
+function onNode<T>({ programs = {}, config = 'auto', chosen }: Omit<Facts, 'agent'>, ask: (context: Context) => T): T {
   using directory = new TemporaryDirectory();
   using fake = new FakePrograms(programs);
   const runtimeDir = directory.file('run');
@@ -37,9 +48,7 @@ function settle({ programs = {}, config = 'auto', agent, chosen }: Facts) {
     logLevel: 'info',
     logFile: undefined,
   };
-  const context = { config: plugin, env: fake.env, log: () => undefined };
-  const answer = attempt(() => settleBackend(context, agent === undefined ? undefined : { pid: 1, backend: agent }));
-  return { answer, recorded: readBackendChoice(runtimeDir) };
+  return ask({ config: plugin, env: fake.env, log: () => undefined });
 }
 
 function attempt(ask: () => Backend): unknown {
@@ -125,5 +134,41 @@ describe('no pod is hooked in', () => {
   test('when neither can be used; nothing is put on record', () => {
     const { answer, recorded } = settle({});
     expect([answer, recorded]).toEqual([expect.any(ToolMissingError), undefined]);
+  });
+});
+
+describe('a pod is taken out', () => {
+  const kernels = (facts: Omit<Facts, 'agent'>, hookedBy: string | undefined) =>
+    onNode(facts, (context) =>
+      kernelsHolding(context, { wasHooked: true, hookedBy }).map((kernel) => kernel.constructor),
+    );
+
+  test.for<Facts & { readonly what: string; readonly hookedBy: string | undefined; readonly from: readonly unknown[] }>(
+    [
+      {
+        what: 'of the present backend, and of the one that it was hooked in by',
+        programs: { ...NFT, ...IPTABLES },
+        chosen: 'nftables',
+        hookedBy: 'iptables-nft',
+        from: [NftPodKernel, IptablesPodKernel],
+      },
+      {
+        what: 'of the present backend alone, where the other’s program is gone',
+        programs: NFT,
+        chosen: 'nftables',
+        hookedBy: 'iptables-nft',
+        from: [NftPodKernel],
+      },
+      {
+        // Of a world of iptables that the kernel lacks, every DEL would fail. The agent takes out what is left there.
+        what: 'of the present backend alone, where an earlier version did not say which it was',
+        programs: { ...NFT, ...IPTABLES, 'iptables-legacy-restore': 'exit 3' },
+        chosen: 'nftables',
+        hookedBy: undefined,
+        from: [NftPodKernel],
+      },
+    ],
+  )('$what', ({ hookedBy, from, ...facts }) => {
+    expect(kernels(facts, hookedBy)).toEqual(from);
   });
 });
