@@ -1,5 +1,5 @@
 import { detectBackend, isBackend, programOf, type Backend } from '../dataplane/backend.ts';
-import { podKernelOf } from '../dataplane/findPodKernel.ts';
+import { podKernelOf } from '../dataplane/podKernelOf.ts';
 import type { PodKernel } from '../dataplane/podKernel.ts';
 import { ToolMissingError } from '../dataplane/toolMissing.ts';
 import { findTool } from '../dataplane/tools.ts';

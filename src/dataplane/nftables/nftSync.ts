@@ -23,6 +23,11 @@ export function commitNft(program: NftProgram, commands: NftCommands): void {
   if (result.status !== 0) throw failure(program, { args: COMMIT_ARGUMENTS, result });
 }
 
+/** Asks nft for the names of all tables, ours and others', and for nothing that is in them. */
+export function listTables(program: NftProgram): SpawnResult {
+  return run(program, { args: ['list', 'tables'], input: '' });
+}
+
 /** Returns both of our tables as they are in the kernel. Throws a CommandError. */
 export function readTables(program: NftProgram): NftTables {
   return { inet: readTable(program, 'inet'), bridge: readTable(program, 'bridge') };

@@ -1,6 +1,7 @@
 import { readFileIfAny } from '../../files/readIfAny.ts';
 import { spawnSync } from '../spawnSync.ts';
 import { nftComplaint } from './errors.ts';
+import { listTables } from './nftSync.ts';
 import { findTool, toolEnvironment, type Environment } from '../tools.ts';
 
 /** What chains and tables with comments, and the sets that we use, need at least. */
@@ -15,14 +16,16 @@ export function nftProblem(env: Environment, kernel = kernelRelease()): string |
   if (file === undefined) return `nft is not installed; install "nftables" ${LEAST_NFT.join('.')} or newer`;
   if (!isAtLeast(kernel, LEAST_KERNEL))
     return `the kernel is ${kernel}, and nftables needs ${LEAST_KERNEL.join('.')} or newer; use an iptables backend`;
-  const run = (args: readonly string[]) =>
-    spawnSync(file, args, { input: '', env: toolEnvironment(env), timeoutMs: COMMAND_LIMIT_MS });
-  const { stdout } = run(['--version']);
+  const { stdout } = spawnSync(file, ['--version'], {
+    input: '',
+    env: toolEnvironment(env),
+    timeoutMs: COMMAND_LIMIT_MS,
+  });
   const version = /v(\d+(?:\.\d+)*)/.exec(stdout)?.[1] ?? 'of an unknown version';
   if (!isAtLeast(version, LEAST_NFT))
     return `nft is ${version}, and ${LEAST_NFT.join('.')} or newer is needed; update "nftables", or use an iptables backend`;
   // What it cannot read of others' it cannot read past either.
-  const { status, signal, stderr } = run(['list', 'tables']);
+  const { status, signal, stderr } = listTables({ file, env });
   if (status === 0) return undefined;
   return `nft ${version} cannot list tables: ${nftComplaint({ stderr, signal: signal ?? undefined }).trim() || `exit code ${status}`}`;
 }
