@@ -23,9 +23,13 @@ export function commitNft(program: NftProgram, commands: NftCommands): void {
   if (result.status !== 0) throw failure(program, { args: COMMIT_ARGUMENTS, result });
 }
 
-/** Asks nft for the names of all tables, ours and others', and for nothing that is in them. */
-export function listTables(program: NftProgram): SpawnResult {
-  return run(program, { args: ['list', 'tables'], input: '' });
+const LIST_TABLES: readonly string[] = ['list', 'tables'];
+
+/** Returns the names of all tables, `inet filter`, ours and others', and reads nothing that is in them. Throws a CommandError. */
+export function listTables(program: NftProgram): readonly string[] {
+  const result = run(program, { args: LIST_TABLES, input: '' });
+  if (result.status !== 0) throw failure(program, { args: LIST_TABLES, result });
+  return [...result.stdout.matchAll(/^table (\S+ \S+)$/gm)].map(([, name = '']) => name);
 }
 
 /** Returns both of our tables as they are in the kernel. Throws a CommandError. */

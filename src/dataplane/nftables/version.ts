@@ -1,7 +1,7 @@
 import { readFileIfAny } from '../../files/readIfAny.ts';
 import { spawnSync } from '../spawnSync.ts';
-import { nftComplaint } from './errors.ts';
-import { listTables } from './nftSync.ts';
+import { CommandError } from '../commandError.ts';
+import { listTables, type NftProgram } from './nftSync.ts';
 import { findTool, toolEnvironment, type Environment } from '../tools.ts';
 
 /** What chains and tables with comments, and the sets that we use, need at least. */
@@ -24,10 +24,18 @@ export function nftProblem(env: Environment, kernel = kernelRelease()): string |
   const version = /v(\d+(?:\.\d+)*)/.exec(stdout)?.[1] ?? 'of an unknown version';
   if (!isAtLeast(version, LEAST_NFT))
     return `nft is ${version}, and ${LEAST_NFT.join('.')} or newer is needed; update "nftables", or use an iptables backend`;
-  // What it cannot read of others' it cannot read past either.
-  const { status, signal, stderr } = listTables({ file, env });
-  if (status === 0) return undefined;
-  return `nft ${version} cannot list tables: ${nftComplaint({ stderr, signal: signal ?? undefined }).trim() || `exit code ${status}`}`;
+  return listingProblem({ file, env });
+}
+
+/** What nft cannot read of others' it cannot read past either. */
+function listingProblem(program: NftProgram): string | undefined {
+  try {
+    listTables(program);
+    return undefined;
+  } catch (error) {
+    if (error instanceof CommandError) return error.message;
+    throw error;
+  }
 }
 
 function kernelRelease(): string {
