@@ -9,19 +9,40 @@ interface Range {
   readonly last: bigint;
 }
 
+/** The addresses of a network that are in none of the exceptions. */
+interface Block {
+  readonly cidr: Cidr;
+  readonly except: readonly Cidr[];
+}
+
 /**
- * Returns the addresses of one family that lie in any of the networks and in none of the exceptions, as texts of ranges that do not touch each
- * other: a network (`10.0.0.0/8`) where a range is one, `FIRST-LAST` where it is not.
+ * Returns the addresses of one family that lie in any of the blocks, as texts of ranges that do not touch each other: a network (`10.0.0.0/8`) where
+ * a range is one, `FIRST-LAST` where it is not.
  */
-export function rangesOf(
-  { cidrs, except }: { readonly cidrs: readonly Cidr[]; readonly except: readonly Cidr[] },
-  family: IpFamily,
-): readonly string[] {
-  const own = ({ family: other }: Cidr) => other === family;
-  const holes = merged(except.filter(own).map(rangeOf));
-  return merged(cidrs.filter(own).map(rangeOf))
-    .flatMap((range) => without(range, holes))
-    .map((range) => rangeText(range, family));
+export function rangesOf(blocks: readonly Block[], family: IpFamily): readonly string[] {
+  return rangesIn(blocks, family).map((range) => rangeText(range, family));
+}
+
+/** Returns the same addresses in as few networks as it takes. */
+export function networksOf(blocks: readonly Block[], family: IpFamily): readonly Cidr[] {
+  const bits = addressBits(family);
+  return rangesIn(blocks, family).flatMap(({ first, last }) => {
+    const networks: Cidr[] = [];
+    for (let start = first; start <= last;) {
+      let hostBits = 0;
+      const size = (): bigint => 1n << BigInt(hostBits + 1);
+      while (hostBits < bits && start % size() === 0n && start + size() - 1n <= last) hostBits += 1;
+      networks.push({ text: `${addressText(start, family)}/${bits - hostBits}`, family });
+      start += 1n << BigInt(hostBits);
+    }
+    return networks;
+  });
+}
+
+function rangesIn(blocks: readonly Block[], family: IpFamily): readonly Range[] {
+  const isOwn = (cidr: Cidr) => cidr.family === family;
+  const own = blocks.filter(({ cidr }) => isOwn(cidr));
+  return merged(own.flatMap(({ cidr, except }) => without(rangeOf(cidr), merged(except.filter(isOwn).map(rangeOf)))));
 }
 
 /** Returns the text that `rangesOf` gives to a range, whichever way it is written: programs differ in when they write a network. */

@@ -1,8 +1,10 @@
-import type { Cluster } from '../kube/cluster.ts';
-import type { Direction, NetworkPolicy, PolicyPort, PolicyRule } from '../kube/networkPolicy.ts';
-import { objectKey, type Pod } from '../kube/pod.ts';
-import type { Allow, Isolation, NodePolicy, PodPolicy, PortMatch } from './model.ts';
+import { changesBetween, NO_OBJECTS, type Cluster, type ClusterChanges } from '../kube/cluster.ts';
+import type { Direction, NetworkPolicy } from '../kube/networkPolicy.ts';
+import { namespaceOf, type Pod } from '../kube/pod.ts';
+import { Isolations, type HeldIsolation } from './isolations.ts';
+import type { NodePolicy, PodPolicy } from './model.ts';
 import { PeerGroups } from './peerGroups.ts';
+import { PolicyIndex } from './policyIndex.ts';
 import { selects } from './selector.ts';
 
 /**
@@ -10,98 +12,111 @@ import { selects } from './selector.ts';
  * pass then, and the peer groups that this names, with their members.
  */
 export function compile(cluster: Cluster, nodeName: string): NodePolicy {
-  const groups = new PeerGroups(cluster);
-  const policies = policiesByNamespace(cluster);
-  const known = new Map<string, Isolation>();
-  const pods = new Map<string, PodPolicy>();
-  for (const [key, pod] of cluster.pods) {
-    if (pod.nodeName !== nodeName || pod.hostNetwork) continue;
-    const selecting = (policies.get(pod.namespace) ?? []).filter(({ podSelector }) => selects(podSelector, pod.labels));
-    const context = { policies: selecting, groups, known };
-    pods.set(key, {
-      ingress: sharedIsolation(pod, 'ingress', context),
-      egress: sharedIsolation(pod, 'egress', context),
+  return new Compilation(nodeName).update(cluster, changesBetween(NO_OBJECTS, cluster));
+}
+
+interface LocalPod {
+  readonly pod: Pod;
+  /** The policies that select it, by key. */
+  readonly selecting: Map<string, NetworkPolicy>;
+}
+
+/** What `compile` returns, kept up to date: a change costs what it concerns, however much else there is. */
+export class Compilation {
+  readonly #nodeName: string;
+  readonly #groups = new PeerGroups();
+  readonly #isolations = new Isolations(this.#groups);
+  readonly #policies = new PolicyIndex();
+  /** The node's own pods, in each namespace by key. */
+  readonly #local = new Map<string, Map<string, LocalPod>>();
+  readonly #held = new Map<string, Readonly<Record<Direction, HeldIsolation>>>();
+  #policy: NodePolicy = { pods: new Map(), peerGroups: new Map() };
+
+  constructor(nodeName: string) {
+    this.#nodeName = nodeName;
+  }
+
+  /**
+   * Takes over what has changed in a cluster. Returns what the cluster means now: the same object as before where that is the same, and in another
+   * one the same objects for all that is.
+   */
+  update(cluster: Cluster, changes: ClusterChanges): NodePolicy {
+    for (const name of changes.namespaces) this.#groups.setNamespace(name, cluster.namespaces.get(name)?.labels);
+    const doubtful = new Set([
+      ...[...changes.policies].flatMap((key) => this.#takePolicy(key, cluster.policies.get(key))),
+      ...[...changes.pods].filter((key) => this.#takeLocal(key, cluster.pods.get(key))),
+    ]);
+    const before = [...doubtful].flatMap((key) => this.#held.get(key) ?? []);
+    const judged = new Map([...doubtful].map((key) => [key, this.#judge(key)]));
+    // After the new ones are held: what one pod had and another has now stays.
+    for (const { ingress, egress } of before) for (const held of [ingress, egress]) this.#isolations.release(held);
+    // After the groups are there: who comes first is looked for by nobody, and finds its groups itself.
+    for (const key of changes.pods) this.#groups.setPod(key, cluster.pods.get(key));
+    const peerGroups = this.#groups.state();
+    const pods = withEntries(this.#policy.pods, judged);
+    if (pods !== this.#policy.pods || peerGroups !== this.#policy.peerGroups) this.#policy = { pods, peerGroups };
+    return this.#policy;
+  }
+
+  /** Returns the keys of the local pods that it selects now or did before. */
+  #takePolicy(key: string, policy: NetworkPolicy | undefined): readonly string[] {
+    this.#policies.set(key, policy);
+    return [...(this.#local.get(namespaceOf(key)) ?? [])].flatMap(([podKey, { pod, selecting }]) => {
+      const wasSelected = selecting.delete(key);
+      const isSelected = policy !== undefined && selects(policy.podSelector, pod.labels);
+      if (isSelected) selecting.set(key, policy);
+      return wasSelected || isSelected ? [podKey] : [];
     });
   }
-  return { pods, peerGroups: groups.used() };
+
+  /** Tells whether the pod is or was a local one. */
+  #takeLocal(key: string, pod: Pod | undefined): boolean {
+    const namespace = namespaceOf(key);
+    const known = this.#local.get(namespace);
+    if (pod?.nodeName === this.#nodeName && !pod.hostNetwork) {
+      const local = { pod, selecting: this.#policies.selecting(namespace, pod.labels) };
+      if (known === undefined) this.#local.set(namespace, new Map([[key, local]]));
+      else known.set(key, local);
+      return true;
+    }
+    const wasLocal = known?.delete(key) === true;
+    if (known?.size === 0) this.#local.delete(namespace);
+    return wasLocal;
+  }
+
+  /** Returns what a local pod's policies mean now; `undefined` if there is no such pod any more. */
+  #judge(key: string): PodPolicy | undefined {
+    const local = this.#local.get(namespaceOf(key))?.get(key);
+    const before = this.#held.get(key);
+    const now = local && this.#hold(local);
+    if (now === undefined) this.#held.delete(key);
+    else this.#held.set(key, now);
+    if (now === undefined) return undefined;
+    const isSame =
+      before?.ingress.isolation === now.ingress.isolation && before.egress.isolation === now.egress.isolation;
+    const known = isSame ? this.#policy.pods.get(key) : undefined;
+    return known ?? { ingress: now.ingress.isolation, egress: now.egress.isolation };
+  }
+
+  #hold({ pod: { namedPorts }, selecting }: LocalPod): Readonly<Record<Direction, HeldIsolation>> {
+    const policies = [...selecting.values()];
+    return {
+      ingress: this.#isolations.hold('ingress', { policies, namedPorts }),
+      egress: this.#isolations.hold('egress', { policies, namedPorts }),
+    };
+  }
 }
 
-function policiesByNamespace({ policies }: Cluster): ReadonlyMap<string, readonly NetworkPolicy[]> {
-  return Map.groupBy(policies.values(), ({ namespace }) => namespace);
-}
-
-interface Context {
-  readonly policies: readonly NetworkPolicy[];
-  readonly groups: PeerGroups;
-}
-
-/** Policies may have thousands of rules and pods hundreds of replicas: what is the same for several pods is one object, worked out once. */
-function sharedIsolation(
-  pod: Pod,
-  direction: Direction,
-  context: Context & { readonly known: Map<string, Isolation> },
-): Isolation {
-  // Of the pod itself nothing else counts.
-  const ownPorts = direction === 'ingress' ? pod.namedPorts : [];
-  const key = JSON.stringify([direction, context.policies.map(objectKey), ownPorts]);
-  const found = context.known.get(key) ?? isolation(pod, direction, context);
-  context.known.set(key, found);
-  return found;
-}
-
-/** A pod is isolated for a direction as soon as one policy selects it for that direction; what they allow adds up. */
-function isolation(pod: Pod, direction: Direction, { policies, groups }: Context): Isolation {
-  const isolating = policies.filter((policy) => policy[direction] !== undefined);
-  if (isolating.length === 0) return { kind: 'open' };
-  const allows = isolating.flatMap((policy) =>
-    (policy[direction] ?? []).flatMap((rule) =>
-      direction === 'ingress' ? ingressAllows(rule, { pod, policy, groups }) : egressAllows(rule, { policy, groups }),
-    ),
-  );
-  return { kind: 'isolated', allows };
-}
-
-interface RuleContext {
-  readonly policy: NetworkPolicy;
-  readonly groups: PeerGroups;
-}
-
-/** Named ports of an ingress rule are the selected pod's own: here they become numbers, and one that the pod does not have allows nothing. */
-function ingressAllows(
-  rule: PolicyRule,
-  { pod, policy, groups }: RuleContext & { readonly pod: Pod },
-): readonly Allow[] {
-  const ports = rule.ports === 'any' ? [ANY_PORT] : rule.ports.flatMap((port) => ingressPorts(port, pod));
-  if (ports.length === 0) return [];
-  return groups
-    .matches(rule.peers, policy)
-    .flatMap((peers) => ports.map((port) => ({ peers, ports: port, policy: objectKey(policy) })));
-}
-
-function ingressPorts(port: PolicyPort, pod: Pod): readonly PortMatch[] {
-  if (port.kind !== 'named') return [numberedPorts(port)];
-  return pod.namedPorts
-    .filter(({ name, protocol }) => name === port.name && protocol === port.protocol)
-    .map(({ protocol, port: number }) => ({ kind: 'range', protocol, from: number, to: number }));
-}
-
-/** Named ports of an egress rule are those of each pod it may talk to: a group of addresses and ports. An address that is no pod has none. */
-function egressAllows(rule: PolicyRule, { policy, groups }: RuleContext): readonly Allow[] {
-  const from = { policy: objectKey(policy) };
-  if (rule.ports === 'any')
-    return groups.matches(rule.peers, policy).map((peers) => ({ peers, ports: ANY_PORT, ...from }));
-  return rule.ports.flatMap((port): readonly Allow[] => {
-    if (port.kind !== 'named')
-      return groups.matches(rule.peers, policy).map((peers) => ({ peers, ports: numberedPorts(port), ...from }));
-    return groups
-      .namedPortMatches(rule.peers, { policy, port })
-      .map((peers) => ({ peers, ports: { kind: 'inGroup', protocol: port.protocol }, ...from }));
-  });
-}
-
-const ANY_PORT: PortMatch = { kind: 'any' };
-
-function numberedPorts(port: Exclude<PolicyPort, { kind: 'named' }>): PortMatch {
-  if (port.kind === 'protocol') return { kind: 'range', protocol: port.protocol, from: 0, to: 65_535 };
-  return { kind: 'range', protocol: port.protocol, from: port.from, to: port.to };
+/** Returns the map itself if the entries, `undefined` for none, say nothing new. */
+function withEntries<T>(
+  map: ReadonlyMap<string, T>,
+  entries: ReadonlyMap<string, T | undefined>,
+): ReadonlyMap<string, T> {
+  if (entries.entries().every(([key, value]) => map.get(key) === value)) return map;
+  const changed = new Map(map);
+  for (const [key, value] of entries) {
+    if (value === undefined) changed.delete(key);
+    else changed.set(key, value);
+  }
+  return changed;
 }

@@ -60,7 +60,7 @@ function partyAt(cluster: Cluster, address: string | undefined): Party {
   return holder === undefined ? { kind: 'outside', address } : partyOfPod(holder, address);
 }
 
-// A cache only: a cluster is replaced, never changed, and whoever sweeps conntrack asks of one cluster many thousand times.
+// A cache only: whoever sweeps conntrack asks of one cluster many thousand times. One that changes in place is asked as a new object each time.
 const holders = new WeakMap<Cluster, ReadonlyMap<string, Pod>>();
 
 /** A finished pod holds nothing: its address may already be somebody else's. */

@@ -17,12 +17,13 @@ export interface PodPolicy {
 /** `open`: no policy selects the pod for this direction. `isolated`: only what `allows` names may pass. */
 export type Isolation = { readonly kind: 'open' } | { readonly kind: 'isolated'; readonly allows: readonly Allow[] };
 
-/** One line of the union of all policies' rules: these peers, on these ports. */
+/** One line of the union of all policies' rules: these peers, on any of these ports. */
 export interface Allow {
   readonly peers: PeerMatch;
-  readonly ports: PortMatch;
-  /** The policy it comes from, `namespace/name`, for the people who read the rules. */
-  readonly policy: string;
+  /** At least one. `any` and `inGroup` stand alone; ranges are sorted and do not touch each other. */
+  readonly ports: readonly PortMatch[];
+  /** The policies it comes from, `namespace/name`, sorted, for the people who read the rules. */
+  readonly policies: readonly string[];
 }
 
 export type PeerMatch =
@@ -34,18 +35,46 @@ export type PeerMatch =
 export type PortMatch =
   | { readonly kind: 'any' }
   | { readonly kind: 'inGroup'; readonly protocol: Protocol }
-  | { readonly kind: 'range'; readonly protocol: Protocol; readonly from: number; readonly to: number };
+  | PortRange;
+
+export interface PortRange {
+  readonly kind: 'range';
+  readonly protocol: Protocol;
+  readonly from: number;
+  readonly to: number;
+}
 
 /** A group of peers. The key says what is selected and never who that is at the moment, so that it outlives its members. */
 export type PeerGroup =
-  | { readonly kind: 'addresses'; readonly key: string; readonly members: readonly string[] }
-  | {
-      readonly kind: 'networks';
-      readonly key: string;
-      readonly cidrs: readonly Cidr[];
-      readonly except: readonly Cidr[];
-    }
-  | { readonly kind: 'addressPorts'; readonly key: string; readonly members: readonly AddressPort[] };
+  | ({ readonly kind: 'addresses'; readonly key: string } & Membership<string>)
+  | { readonly kind: 'networks'; readonly key: string; readonly blocks: readonly NetworkBlock[] }
+  | ({ readonly kind: 'addressPorts'; readonly key: string } & Membership<AddressPort>);
+
+/** Who is in a group. A change of members makes a new object. */
+export interface Membership<Member> {
+  /** Live: what is handed out tells the present members, each once, also where an older object is asked. */
+  readonly members: Members<Member>;
+  /** No two states of any group have the same version. */
+  readonly version: number;
+  /** How the members came to be what they are from those of an earlier version; `undefined` where nobody knows. */
+  readonly since: MemberChange<Member> | undefined;
+}
+
+export interface Members<Member> extends Iterable<Member> {
+  readonly size: number;
+}
+
+export interface MemberChange<Member> {
+  readonly version: number;
+  readonly added: readonly Member[];
+  readonly removed: readonly Member[];
+}
+
+/** The addresses of one network that are in none of its exceptions. */
+export interface NetworkBlock {
+  readonly cidr: Cidr;
+  readonly except: readonly Cidr[];
+}
 
 export interface AddressPort {
   readonly address: string;

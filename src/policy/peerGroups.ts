@@ -1,124 +1,126 @@
-import { cidrContains, type Cidr } from '../net/cidr.ts';
-import type { Cluster } from '../kube/cluster.ts';
-import type { LabelSelector } from '../kube/labelSelector.ts';
-import type { NetworkPolicy, Peer, PolicyPort } from '../kube/networkPolicy.ts';
+import type { Labels } from '../kube/labels.ts';
 import type { Pod } from '../kube/pod.ts';
-import type { PeerGroup, PeerMatch } from './model.ts';
-import { PodIndex, type PodScope } from './podIndex.ts';
-import { selectorKey } from './selector.ts';
+import type { GroupDefinition, PodScope } from './groupDefinition.ts';
+import { liveGroup, type LiveGroup, type PodGroupDefinition } from './liveGroup.ts';
+import type { PeerGroup } from './model.ts';
+import { NamespaceScopes } from './namespaceScopes.ts';
+import { PodIndex } from './podIndex.ts';
+import type { Selection } from './selectionIndex.ts';
+import { selects } from './selector.ts';
 
-type NamedPort = Extract<PolicyPort, { kind: 'named' }>;
-
-const EVERYTHING: LabelSelector = { matchLabels: new Map(), matchExpressions: [] };
+interface Held {
+  readonly group: LiveGroup | Extract<PeerGroup, { kind: 'networks' }>;
+  readonly selections: readonly (readonly [namespaces: PodScope['namespaces'], selection: Selection<LiveGroup>])[];
+  users: number;
+}
 
 /**
- * The peer groups of one compilation. A group is made when a rule first names it and shared by every rule that says the same: equal selectors in
- * another policy, or in another order, are the same group.
+ * The peer groups that are held, and their members. A group is shared by every rule that says the same: equal selectors in another policy, or in
+ * another order, are the same group. A change of a pod costs what the groups cost that it is in.
  */
 export class PeerGroups {
-  readonly #pods: PodIndex;
-  readonly #groups = new Map<string, PeerGroup>();
+  readonly #pods = new PodIndex();
+  readonly #held = new Map<string, Held>();
+  readonly #scopes = new NamespaceScopes<LiveGroup>();
+  /** Those of all pods, in a namespace that has no Namespace object too. */
+  readonly #ofAll = new Set<LiveGroup>();
+  /** The keys of what has changed since the groups were told. */
+  readonly #changed = new Set<string>();
+  #told: ReadonlyMap<string, PeerGroup> = new Map();
 
-  constructor(cluster: Cluster) {
-    this.#pods = new PodIndex(cluster);
+  /** Takes a pod's state; `undefined`: there is none. */
+  setPod(key: string, pod: Pod | undefined): void {
+    const { namespace, before, after } = this.#pods.set(key, pod);
+    if (before === after) return;
+    for (const one of [before, after]) {
+      if (one === undefined) continue;
+      for (const groups of [this.#ofAll, this.#scopes.targetsOf(namespace, one.labels)])
+        this.#move(one, groups, one === before ? 'remove' : 'add');
+    }
   }
 
-  /** Returns every group named so far, by key. */
-  used(): ReadonlyMap<string, PeerGroup> {
-    return this.#groups;
+  /** Takes a namespace's labels; `undefined`: there is none. */
+  setNamespace(name: string, labels: Labels | undefined): void {
+    const { came, went } = this.#scopes.setLabels(name, labels);
+    if (came.length + went.length === 0) return;
+    for (const pod of this.#pods.in(name)) {
+      for (const selections of came) this.#move(pod, selections.targetsOf(pod.labels), 'add');
+      for (const selections of went) this.#move(pod, selections.targetsOf(pod.labels), 'remove');
+    }
   }
 
-  /** Returns what matches the peers of a rule: any of the elements. */
-  matches(peers: 'any' | readonly Peer[], policy: NetworkPolicy): readonly PeerMatch[] {
-    if (peers === 'any') return [{ kind: 'any' }];
-    const blocks = peers.filter((peer) => peer.kind === 'ipBlock');
-    const plain = blocks.filter(({ except }) => except.length === 0).map(({ cidr }) => cidr);
-    return [
-      ...peers.filter((peer) => peer.kind === 'pods').map((peer) => this.#addresses(scopeOf(peer, policy))),
-      ...this.#plainNetworks(plain),
-      // Each block with exceptions stays a group of its own: an except cuts nothing out of its neighbour.
-      ...blocks.filter(({ except }) => except.length > 0).map(({ cidr, except }) => this.#networks([cidr], except)),
-    ];
+  /** Holds a group until it is released as often. */
+  hold(definition: GroupDefinition): void {
+    const known = this.#held.get(definition.key);
+    if (known !== undefined) {
+      known.users += 1;
+      return;
+    }
+    this.#changed.add(definition.key);
+    this.#held.set(definition.key, definition.kind === 'networks' ? fixed(definition) : this.#begin(definition));
   }
 
-  /** Returns what matches the named port on the peers of an egress rule: groups of address and port together. */
-  namedPortMatches(
-    peers: 'any' | readonly Peer[],
-    { policy, port }: { readonly policy: NetworkPolicy; readonly port: NamedPort },
-  ): readonly PeerMatch[] {
-    if (peers === 'any') return [this.#addressPorts('any', { pods: () => this.#pods.all(), holds: () => true, port })];
-    return peers.map((peer) => {
-      if (peer.kind === 'pods') {
-        const scope = scopeOf(peer, policy);
-        return this.#addressPorts(scopeKey(scope), { pods: () => this.#pods.select(scope), holds: () => true, port });
-      }
-      return this.#addressPorts(networksKey([peer.cidr], peer.except), {
-        pods: () => this.#pods.all(),
-        holds: (address) =>
-          cidrContains(peer.cidr, address) && !peer.except.some((except) => cidrContains(except, address)),
-        port,
-      });
-    });
+  release(key: string): void {
+    const held = this.#held.get(key);
+    if (held === undefined) return;
+    held.users -= 1;
+    if (held.users > 0) return;
+    this.#changed.add(key);
+    this.#held.delete(key);
+    if (isLive(held.group)) this.#ofAll.delete(held.group);
+    for (const [namespaces, selection] of held.selections) this.#scopes.delete(namespaces, selection);
   }
 
-  #addresses(scope: PodScope): PeerMatch {
-    return this.#group(`addresses ${scopeKey(scope)}`, (key) => ({
-      kind: 'addresses',
-      key,
-      members: this.#pods.select(scope).flatMap(({ addresses }) => addresses),
-    }));
+  /** Returns the groups that are held, by key: the same map as long as nothing has changed. */
+  state(): ReadonlyMap<string, PeerGroup> {
+    let told: Map<string, PeerGroup> | undefined;
+    for (const key of this.#changed) {
+      const group = this.#held.get(key)?.group;
+      const state = group !== undefined && isLive(group) ? group.state() : group;
+      if (state === this.#told.get(key)) continue;
+      told ??= new Map(this.#told);
+      if (state === undefined) told.delete(key);
+      else told.set(key, state);
+    }
+    this.#changed.clear();
+    return (this.#told = told ?? this.#told);
   }
 
-  /** One network is matched as it stands; many share a set, so that a long list costs one lookup. */
-  #plainNetworks(cidrs: readonly Cidr[]): readonly PeerMatch[] {
-    if (cidrs.length < 2) return cidrs.map((cidr) => ({ kind: 'network', cidr }));
-    return [this.#networks(cidrs, [])];
+  #begin(definition: PodGroupDefinition): Held {
+    const group = liveGroup(definition);
+    const scopes = scopesOf(definition);
+    if (scopes === 'all') {
+      this.#ofAll.add(group);
+      for (const pod of this.#pods.all()) group.add(pod);
+      return { group, selections: [], users: 1 };
+    }
+    const selections = scopes.map(({ namespaces, pods }) => [namespaces, { pods, target: group }] as const);
+    for (const [namespaces, selection] of selections) this.#fill(selection, this.#scopes.add(namespaces, selection));
+    return { group, selections, users: 1 };
   }
 
-  #networks(cidrs: readonly Cidr[], except: readonly Cidr[]): PeerMatch {
-    return this.#group(`networks ${networksKey(cidrs, except)}`, (key) => ({ kind: 'networks', key, cidrs, except }));
+  #fill({ pods, target }: Selection<LiveGroup>, namespaces: Iterable<string>): void {
+    for (const namespace of namespaces)
+      for (const pod of this.#pods.in(namespace)) if (selects(pods, pod.labels)) target.add(pod);
   }
 
-  #addressPorts(scope: string, { pods, holds, port }: AddressPortScope): PeerMatch {
-    return this.#group(`addressPorts ${port.protocol} ${port.name} ${scope}`, (key) => ({
-      kind: 'addressPorts',
-      key,
-      members: pods().flatMap((pod) =>
-        pod.namedPorts
-          .filter(({ name, protocol }) => name === port.name && protocol === port.protocol)
-          .flatMap(({ protocol, port: number }) =>
-            pod.addresses.filter(holds).map((address) => ({ address, protocol, port: number })),
-          ),
-      ),
-    }));
-  }
-
-  #group(key: string, make: (key: string) => PeerGroup): PeerMatch {
-    if (!this.#groups.has(key)) this.#groups.set(key, make(key));
-    return { kind: 'group', key };
+  #move(pod: Pod, groups: Iterable<LiveGroup>, step: 'add' | 'remove'): void {
+    for (const group of groups) {
+      group[step](pod);
+      this.#changed.add(group.key);
+    }
   }
 }
 
-interface AddressPortScope {
-  readonly pods: () => readonly Pod[];
-  readonly holds: (address: string) => boolean;
-  readonly port: NamedPort;
+function fixed(group: Extract<PeerGroup, { kind: 'networks' }>): Held {
+  return { group, selections: [], users: 1 };
 }
 
-/** Without a namespaceSelector a peer means pods of the policy's own namespace; without a podSelector all pods of the namespaces. */
-function scopeOf(peer: Extract<Peer, { kind: 'pods' }>, policy: NetworkPolicy): PodScope {
-  return { namespaces: peer.namespaceSelector ?? policy.namespace, pods: peer.podSelector ?? EVERYTHING };
+function isLive(group: Held['group']): group is LiveGroup {
+  return 'state' in group;
 }
 
-function scopeKey({ namespaces, pods }: PodScope): string {
-  // In brackets a selector cannot be taken for a namespace's name.
-  return `${typeof namespaces === 'string' ? namespaces : `[${selectorKey(namespaces)}]`} ${selectorKey(pods)}`;
-}
-
-function networksKey(cidrs: readonly Cidr[], except: readonly Cidr[]): string {
-  return except.length === 0 ? textsOf(cidrs) : `${textsOf(cidrs)} except ${textsOf(except)}`;
-}
-
-function textsOf(cidrs: readonly Cidr[]): string {
-  return [...new Set(cidrs.map(({ text }) => text))].sort().join(' ');
+function scopesOf(definition: PodGroupDefinition): readonly PodScope[] | 'all' {
+  if (definition.kind === 'addresses') return definition.scopes;
+  return definition.of === 'all' || 'cidr' in definition.of ? 'all' : [definition.of];
 }

@@ -1,46 +1,46 @@
-import type { Cluster } from '../kube/cluster.ts';
-import type { LabelSelector } from '../kube/labelSelector.ts';
-import { isFinished, type Pod } from '../kube/pod.ts';
-import { selects } from './selector.ts';
+import { isFinished, namespaceOf, type Pod } from '../kube/pod.ts';
 
-/** Who a peer with selectors means: `namespaces` is one namespace by name or all that a selector selects. */
-export interface PodScope {
-  readonly namespaces: string | LabelSelector;
-  readonly pods: LabelSelector;
+interface PodChange {
+  readonly namespace: string;
+  readonly before: Pod | undefined;
+  readonly after: Pod | undefined;
 }
 
 /** The pods that can be peers, by namespace. */
 export class PodIndex {
-  readonly #cluster: Cluster;
-  readonly #byNamespace = new Map<string, Pod[]>();
+  readonly #byNamespace = new Map<string, Map<string, Pod>>();
 
-  constructor(cluster: Cluster) {
-    this.#cluster = cluster;
-    for (const pod of cluster.pods.values()) {
-      // A hostNetwork pod has its node's address, a finished one's may be somebody else's by now.
-      if (pod.hostNetwork || isFinished(pod)) continue;
-      const pods = this.#byNamespace.get(pod.namespace);
-      if (pods === undefined) this.#byNamespace.set(pod.namespace, [pod]);
-      else pods.push(pod);
-    }
+  /** Returns the pods of one namespace. */
+  in(namespace: string): Iterable<Pod> {
+    return this.#byNamespace.get(namespace)?.values() ?? [];
   }
 
-  /** Returns all pods that can be peers. */
-  all(): readonly Pod[] {
-    return [...this.#byNamespace.values()].flat();
+  /** Returns all pods. */
+  *all(): Generator<Pod, void> {
+    for (const pods of this.#byNamespace.values()) yield* pods.values();
   }
 
-  /** Returns the pods in scope. A namespace that has no Namespace object is in no namespaceSelector's scope: nobody knows its labels. */
-  select({ namespaces, pods }: PodScope): readonly Pod[] {
-    return this.#namespacesOf(namespaces).flatMap((namespace) =>
-      (this.#byNamespace.get(namespace) ?? []).filter((pod) => selects(pods, pod.labels)),
-    );
+  /** Puts a pod, or with `undefined` nothing, under its key. Returns which of the pods was a peer before and which is one now. */
+  set(key: string, pod: Pod | undefined): PodChange {
+    const namespace = namespaceOf(key);
+    const before = this.#byNamespace.get(namespace)?.get(key);
+    // A hostNetwork pod has its node's address, a finished one's may be somebody else's by now.
+    const after = pod === undefined || pod.hostNetwork || isFinished(pod) ? undefined : pod;
+    if (after !== undefined) this.#pods(namespace).set(key, after);
+    else this.#remove(namespace, key);
+    return { namespace, before, after };
   }
 
-  #namespacesOf(namespaces: PodScope['namespaces']): readonly string[] {
-    if (typeof namespaces === 'string') return [namespaces];
-    return [...this.#cluster.namespaces.values()]
-      .filter(({ labels }) => selects(namespaces, labels))
-      .map(({ name }) => name);
+  #pods(namespace: string): Map<string, Pod> {
+    const known = this.#byNamespace.get(namespace);
+    if (known !== undefined) return known;
+    const pods = new Map<string, Pod>();
+    this.#byNamespace.set(namespace, pods);
+    return pods;
+  }
+
+  #remove(namespace: string, key: string): void {
+    const pods = this.#byNamespace.get(namespace);
+    if (pods?.delete(key) === true && pods.size === 0) this.#byNamespace.delete(namespace);
   }
 }

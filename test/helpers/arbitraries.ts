@@ -149,7 +149,25 @@ function policySeed(): fc.Arbitrary<PolicySeed> {
   return fc.record({
     namespace: fc.nat({ max: NAMESPACES.length - 1 }),
     isOld: fc.constantFrom(false, false, true),
-    spec,
+    spec: fc.oneof({ weight: 24, arbitrary: spec }, crowdedSpec()),
+  });
+}
+
+/** Many rules for the same pods, each with peers and ports of its own: what is merged, and what is told apart by ports, has such. */
+function crowdedSpec(): fc.Arbitrary<Manifest> {
+  const rules = (peersKey: 'from' | 'to') =>
+    fc.array(
+      fc.record({
+        [peersKey]: fc.array(peer(), { minLength: 1, maxLength: 3 }),
+        ports: fc.array(port(), { minLength: 1, maxLength: 2 }),
+      }),
+      { minLength: 3, maxLength: 8 },
+    );
+  return fc.record({
+    podSelector: fc.constant({}),
+    policyTypes: fc.constant(['Ingress', 'Egress']),
+    ingress: rules('from'),
+    egress: rules('to'),
   });
 }
 

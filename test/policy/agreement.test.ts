@@ -1,7 +1,10 @@
 import * as fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { Cluster } from '../../src/kube/cluster.ts';
+import { compile } from '../../src/policy/compile.ts';
 import { evaluate, type SideVerdict } from '../../src/policy/evaluate.ts';
+import { profileChains } from '../../src/rules/iptables/profileChain.ts';
+import { wantedPolicy } from '../../src/rules/wanted.ts';
 import { clusterManifests } from '../helpers/arbitraries.ts';
 import { flowText } from '../helpers/flowText.ts';
 import { flowsOf } from '../helpers/flows.ts';
@@ -83,6 +86,14 @@ test('the generated clusters bring up every reason there is', () => {
     'refused',
     'unknownNamespace',
   ]);
+});
+
+test('some of the generated clusters have profiles that are taken apart by ports', () => {
+  const clusters = fc.sample(clusterManifests, { numRuns: 100, seed: 1 }).map(clusterOf);
+  const profiles = clusters.flatMap((cluster) =>
+    NODES.flatMap((nodeName) => [...wantedPolicy(compile(cluster, nodeName)).profiles.values()]),
+  );
+  expect(profiles.filter((profile) => profileChains(profile, 'ipv4').length > 1).length).toBeGreaterThan(5);
 });
 
 function reasonsOf({
