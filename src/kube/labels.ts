@@ -1,13 +1,20 @@
 import { quote } from '../net/quote.ts';
 import type { Field } from './field.ts';
 import { isLabelKey, isLabelValue } from './names.ts';
+import { Shared, sharedText } from './shared.ts';
 
 /** Labels or annotations. A map and not an object: keys come from outside, `constructor` is a valid one. */
 export type Labels = ReadonlyMap<string, string>;
 
-/** Decodes a map of labels (API conventions: "Label selectors", syntax and character set of keys and values). */
+const shared = new Shared<Labels>(4096);
+
+/** Decodes a map of labels (API conventions: "Label selectors", syntax and character set of keys and values). Equal maps are mostly the same one. */
 export function decodeLabels(field: Field): Labels {
-  return new Map(field.entries().map(([key, value]) => [decodeLabelKey(key, value), decodeLabelValue(value)]));
+  const labels = field
+    .entries()
+    .map(([key, value]) => [sharedText(decodeLabelKey(key, value)), sharedText(decodeLabelValue(value))] as const);
+  // Unambiguous also for what was refused: a bad pod must not leave its labels to a good one.
+  return shared.get(JSON.stringify(labels), new Map(labels));
 }
 
 /** Checks a label's key that was found at `field` and returns it. */

@@ -5,6 +5,7 @@ import type { Field } from './field.ts';
 import type { Labels } from './labels.ts';
 import { decodeDnsSubdomain, decodeMetadata } from './metadata.ts';
 import { decodePortName, decodePortNumber, decodeProtocol } from './port.ts';
+import { Shared, sharedText } from './shared.ts';
 
 const PHASES = ['Pending', 'Running', 'Succeeded', 'Failed', 'Unknown'] as const;
 
@@ -49,6 +50,11 @@ export function objectKey(object: { readonly namespace: string; readonly name: s
   return `${object.namespace}/${object.name}`;
 }
 
+/** Returns the namespace in an object's key. */
+export function namespaceOf(key: string): string {
+  return key.slice(0, key.indexOf('/'));
+}
+
 /** Tells whether the pod's containers have ended for good: its address may already belong to somebody else. */
 export function isFinished(pod: Pod): boolean {
   return pod.phase === 'Succeeded' || pod.phase === 'Failed';
@@ -62,7 +68,7 @@ export function decodePod(field: Field): Pod {
   const { namedPorts, unnamedPorts } = decodePorts(spec);
   return {
     kind: 'Pod',
-    namespace: metadata.namespace,
+    namespace: sharedText(metadata.namespace),
     name: metadata.name,
     uid: metadata.uid,
     staticPodHash: staticPodHash(metadata.annotations),
@@ -83,7 +89,7 @@ function staticPodHash(annotations: Labels): string | undefined {
 }
 
 function decodeNodeName(field: Field): string | undefined {
-  return field.string() === '' ? undefined : decodeDnsSubdomain(field);
+  return field.string() === '' ? undefined : sharedText(decodeDnsSubdomain(field));
 }
 
 // The API server sets a phase on every pod; a manifest without one was written by hand for a pod that lives.
@@ -93,11 +99,13 @@ function decodePhase(field: Field): PodPhase {
   return phase ?? field.fail(`Cannot use ${show(field.value)}: must be one of ${PHASES.join(', ')}`, 'Running');
 }
 
+const NO_ADDRESSES: readonly string[] = [];
+
 function decodeAddresses(status: Field): readonly string[] {
   const podIps = status.list('podIPs', (podIp) => podIp.child('ip'));
   const podIp = status.child('podIP');
   const fields = podIps.length === 0 && podIp.string() !== '' ? [podIp] : podIps;
-  return [...new Set(fields.map(decodeAddress))];
+  return fields.length === 0 ? NO_ADDRESSES : [...new Set(fields.map(decodeAddress))];
 }
 
 function decodeAddress(field: Field): string {
@@ -119,23 +127,15 @@ function decodePorts(spec: Field): DeclaredPorts {
   return shared(containers.flatMap((container) => container.list('ports', decodeContainerPort)));
 }
 
-// Most of a large cluster's pods are replicas: what they declare is kept once.
-const known = new Map<string, DeclaredPorts>();
-const MOST_KNOWN = 4096;
+const declared = new Shared<DeclaredPorts>(4096);
 
 function shared(ports: readonly NamedPort[]): DeclaredPorts {
-  // Unambiguous also for a name that was refused: a bad pod must not leave its ports to a good one.
-  const key = JSON.stringify(ports);
-  const seen = known.get(key);
-  if (seen !== undefined) return seen;
-  if (known.size === MOST_KNOWN) known.clear();
   const unnamed = ports.filter(({ name }) => name === '');
-  const made = {
+  // Unambiguous also for a name that was refused: a bad pod must not leave its ports to a good one.
+  return declared.get(JSON.stringify(ports), {
     namedPorts: ports.filter(({ name }) => name !== ''),
     unnamedPorts: unnamed.map(({ protocol, port }) => ({ protocol, port })),
-  };
-  known.set(key, made);
-  return made;
+  });
 }
 
 function isSidecar(container: Field): boolean {

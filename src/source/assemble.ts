@@ -1,4 +1,3 @@
-import { isDeepStrictEqual } from 'node:util';
 import type { Cluster, KubeObject } from '../kube/cluster.ts';
 import { namespaceNamed } from '../kube/namespace.ts';
 import type { Namespace } from '../kube/namespace.ts';
@@ -6,6 +5,7 @@ import { objectKey } from '../kube/pod.ts';
 import type { Pod } from '../kube/pod.ts';
 import { quote } from '../net/quote.ts';
 import type { ManifestObject } from './manifest.ts';
+import { isSameObject } from './sameObject.ts';
 import type { SourceProblem } from './source.ts';
 
 /** The objects of one file. */
@@ -71,7 +71,7 @@ function reuse<T extends KubeObject>(objects: readonly T[], previous: ReadonlyMa
 }
 
 function reuseObject<T extends KubeObject>(object: T, previous: T | undefined): T {
-  return previous !== undefined && isDeepStrictEqual(object, previous) ? previous : object;
+  return previous !== undefined && isSameObject(object, previous) ? previous : object;
 }
 
 function keyOf(object: KubeObject): string {

@@ -1,4 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
+import { changesBetween, type Cluster, type ClusterChanges } from '../kube/cluster.ts';
 import { printable } from '../net/quote.ts';
 import { assemble } from './assemble.ts';
 import { FolderWatch } from './folderWatch.ts';
@@ -42,6 +43,7 @@ class DirectorySource implements Source {
     problems: [],
     away: undefined,
   };
+  #taken: Cluster = this.#state.cluster;
   #onChange: () => void = () => {};
 
   /** The scan under way or done last, and the one that is to follow it. */
@@ -64,6 +66,13 @@ class DirectorySource implements Source {
 
   state(): SourceState {
     return this.#state;
+  }
+
+  takeChanges(): ClusterChanges {
+    const { cluster } = this.#state;
+    const changes = changesBetween(this.#taken, cluster);
+    this.#taken = cluster;
+    return changes;
   }
 
   async start(onChange: () => void): Promise<void> {

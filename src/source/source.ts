@@ -1,4 +1,4 @@
-import type { Cluster } from '../kube/cluster.ts';
+import type { Cluster, ClusterChanges } from '../kube/cluster.ts';
 
 /** Something the source could not use, told to people as it stands. */
 export interface SourceProblem {
@@ -9,7 +9,7 @@ export interface SourceProblem {
   readonly message: string;
 }
 
-/** What a source holds. `cluster` is replaced, never changed in place. */
+/** What a source holds. `cluster` changes in place, and `takeChanges` tells where. */
 export interface SourceState {
   /** True once everything was listed at least once. Before that nothing may be opened or closed because of `cluster`. */
   readonly inSync: boolean;
@@ -22,6 +22,8 @@ export interface SourceState {
 /** Where objects come from. */
 export interface Source {
   state(): SourceState;
+  /** Returns what has changed in `state().cluster` since the last call; the first time, all that is there. */
+  takeChanges(): ClusterChanges;
   /** Begins to list and watch; calls `onChange` after each change of `state()`. Never throws for bad content: that is a problem in the state. */
   start(onChange: () => void): Promise<void>;
   /** Resolves once `state()` holds everything that the source held when this was called. Rejects when the source was stopped before. */

@@ -149,3 +149,17 @@ test('a phase, node or network that cannot be is a problem', ({ expect }) => {
     'status.phase',
   ]);
 });
+
+test('replicas share what they have alike, and a pod that was refused leaves nothing to a good one', ({ expect }) => {
+  const parts = {
+    metadata: { labels: { app: 'web' } },
+    spec: { containers: [{ ports: [{ name: 'http', containerPort: 80 }] }] },
+  };
+  const [one, other] = [decode(parts), decode(parts)];
+  expect(other.labels).toBe(one.labels);
+  expect(other.namedPorts).toBe(one.namedPorts);
+  expect(other.addresses).toBe(one.addresses);
+  const refused = { metadata: { labels: { 'a","b': 'c' } } };
+  expect(() => decode(refused)).toThrow('Cannot use key');
+  expect(decode({ metadata: { labels: { a: 'b' } } }).labels).toEqual(new Map([['a', 'b']]));
+});

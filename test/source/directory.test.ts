@@ -182,6 +182,22 @@ describe('a change is seen', { timeout: 30_000 }, () => {
     expect(after.namespaces).toBe(before.namespaces);
   });
 
+  test('and what they changed is named once', async ({ expect }) => {
+    await using directory = new WatchedDirectory();
+    directory.write('a.yaml', podText('a', 'b'));
+    const source = await directory.start();
+    const nothing = { namespaces: new Set(), pods: new Set(), policies: new Set() };
+    expect(source.takeChanges()).toEqual({
+      ...nothing,
+      namespaces: new Set(['default']),
+      pods: new Set(['default/a', 'default/b']),
+    });
+    directory.write('a.yaml', podText('c', 'a'));
+    await source.refresh();
+    expect(source.takeChanges()).toEqual({ ...nothing, pods: new Set(['default/b', 'default/c']) });
+    expect(source.takeChanges()).toEqual(nothing);
+  });
+
   test('but not after the source was stopped', async ({ expect }) => {
     await using directory = new WatchedDirectory();
     const source = await directory.start();

@@ -67,10 +67,18 @@ export class AddressSharing {
     });
   }
 
-  /** What the other nodes tell. */
-  others(): readonly ToldAddresses[] {
-    const others = [...this.#others.objects.values()].filter(({ nodeName }) => nodeName !== this.#options.nodeName);
-    return others.map((told) => ({ ...told, version: this.#others.changedIn(told) }));
+  /** Returns what another node tells; `undefined` where that is nothing. */
+  toldBy(nodeName: string): ToldAddresses | undefined {
+    const key = `${NAMESPACE}/${nodeName}`;
+    const told = nodeName === this.#options.nodeName ? undefined : this.#others.objects.get(key);
+    return told === undefined || told.addresses.size === 0
+      ? undefined
+      : { ...told, version: this.#others.changedIn(key) };
+  }
+
+  /** Returns the nodes that tell something else than when this was called last. */
+  takeChanged(): ReadonlySet<string> {
+    return new Set(Array.from(this.#others.takeChanged(), (key) => key.slice(NAMESPACE.length + 1)));
   }
 
   start(): void {

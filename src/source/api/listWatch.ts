@@ -1,9 +1,10 @@
-import { isDeepStrictEqual } from 'node:util';
 import { printable, quote } from '../../net/quote.ts';
 import { isNewer, keyOf, metaOf, type JsonObject } from './apiObject.ts';
 import { Backoff } from './backoff.ts';
 import { Collection, LIST_SILENCE_MS, type CollectionOptions } from './collection.ts';
 import { ApiError, limitSilence, SilenceError } from './connection.ts';
+import type { Failure, Followed } from './followed.ts';
+import { KnownObjects } from './knownObjects.ts';
 import { pause } from './pause.ts';
 import { endsInitialEvents, eventsOf, statusError, type WatchEvent } from './watchEvents.ts';
 
@@ -23,19 +24,15 @@ export interface ListWatchOptions<T> extends CollectionOptions {
   readonly decode: (object: JsonObject) => T | undefined;
   /** How long to wait when the server does not permit it; as after any other failure if not given. Milliseconds. */
   readonly forbiddenMs?: number;
+  /** Whether lists are asked for in pages where the server could stream them, too. */
+  readonly inPages?: boolean;
   /** Called after each change of `objects`, `isSynced` or `failure`. */
   readonly onChange: () => void;
 }
 
-/** Why a collection cannot be followed, and since when. */
-export interface Failure {
-  readonly since: Date;
-  readonly reason: string;
-}
-
 /** The objects of one moment, and which moment that is. */
-interface Listed<T> {
-  readonly objects: Map<string, T>;
+interface Listed<T extends object> {
+  readonly objects: KnownObjects<T>;
   readonly version: string;
 }
 
@@ -43,19 +40,18 @@ interface Listed<T> {
  * Follows a collection of the API, for ever: lists it and watches it from there (Kubernetes API concepts, "Efficient detection of changes"). A
  * later list replaces what is known in one step. While the server is away what is known stays.
  */
-export class ListWatch<T extends object> {
+export class ListWatch<T extends object> implements Followed<T> {
   readonly #options: ListWatchOptions<T>;
   readonly #collection: Collection;
   readonly #backoff = new Backoff();
   readonly #stop = new AbortController();
-  #objects = new Map<string, T>();
-  readonly #versions = new WeakMap<T, string>();
+  readonly #known = new KnownObjects<T>();
   #isSynced = false;
   #failure: Failure | undefined;
   /** The server has told of everything up to this; `undefined`: the collection must be listed. */
   #version: string | undefined;
-  /** Whether the server tells the present state in the watch itself (KEP-3157). */
-  #streamsLists = true;
+  /** Whether the server is asked to tell the present state in the watch itself (KEP-3157). */
+  #streamsLists: boolean;
   #attempt = new AbortController();
   #isListing = false;
   #listedAt = -Infinity;
@@ -65,27 +61,33 @@ export class ListWatch<T extends object> {
 
   constructor(options: ListWatchOptions<T>) {
     this.#options = options;
+    this.#streamsLists = options.inPages !== true;
     this.#collection = new Collection(options);
   }
 
-  /** By `namespace/name`, or by name where there is no namespace. Changes in place. */
   get objects(): ReadonlyMap<string, T> {
-    return this.#objects;
+    return this.#known.objects;
   }
 
-  /** Returns the resourceVersion in which one of `objects` came to say what it says. */
-  changedIn(object: T): string {
-    return this.#versions.get(object) ?? '';
-  }
-
-  /** Whether the collection was listed at least once. */
   get isSynced(): boolean {
     return this.#isSynced;
   }
 
-  /** Why the collection cannot be followed at present. */
   get failure(): Failure | undefined {
     return this.#failure;
+  }
+
+  /** `objects` are what they were in this resourceVersion, and newer where an object was offered; `undefined`: nobody knows. */
+  get version(): string | undefined {
+    return this.#version;
+  }
+
+  takeChanged(): ReadonlySet<string> {
+    return this.#known.takeChanged();
+  }
+
+  changedIn(key: string): string {
+    return this.#known.changedIn(key);
   }
 
   start(): void {
@@ -99,7 +101,6 @@ export class ListWatch<T extends object> {
     for (const { reject } of this.#waiting.splice(0)) reject(stopped());
   }
 
-  /** Resolves once `objects` hold what the server held when this was called; not before it is back. Rejects when stopped before that. */
   async relist(): Promise<void> {
     if (this.#stop.signal.aborted) throw stopped();
     const done = Promise.withResolvers<void>();
@@ -112,7 +113,7 @@ export class ListWatch<T extends object> {
   /** Takes an object that was read by itself, unless the watch has told of everything up to then: it may be gone since. */
   offer(object: JsonObject): void {
     if (this.#version === undefined || !isNewer(metaOf(object).resourceVersion, this.#version)) return;
-    if (this.#put(this.#objects, object)) this.#options.onChange();
+    if (this.#put(this.#known, object)) this.#options.onChange();
   }
 
   async #run(): Promise<void> {
@@ -169,7 +170,7 @@ export class ListWatch<T extends object> {
    * with a bookmark that says so, and goes on with what changes.
    */
   async #streamList(signal: AbortSignal, replace: (listed: Listed<T>) => void): Promise<void> {
-    const objects = new Map<string, T>();
+    const objects = new KnownObjects(this.#known);
     let isListed = false;
     let late: NodeJS.Timeout | undefined;
     try {
@@ -197,7 +198,7 @@ export class ListWatch<T extends object> {
   }
 
   async #listPages(signal: AbortSignal): Promise<Listed<T>> {
-    const objects = new Map<string, T>();
+    const objects = new KnownObjects(this.#known);
     for (let next: Readonly<Record<string, string>> = {}; ;) {
       const page = await this.#collection.page({ limit: `${PAGE}`, ...next }, signal);
       for (const item of page.items) this.#put(objects, item);
@@ -207,11 +208,7 @@ export class ListWatch<T extends object> {
   }
 
   #replace({ objects, version }: Listed<T>): void {
-    for (const [key, object] of objects) {
-      const before = this.#objects.get(key);
-      if (before !== undefined && isDeepStrictEqual(before, object)) objects.set(key, before);
-    }
-    this.#objects = objects;
+    this.#known.replace(objects);
     this.#version = version;
     this.#isSynced = true;
     this.#listedAt = performance.now();
@@ -225,14 +222,14 @@ export class ListWatch<T extends object> {
       this.#version = undefined;
       throw new Error('the server is back in an earlier state');
     }
-    const isChange = this.#apply(event, this.#objects);
+    const isChange = this.#apply(event, this.#known);
     if (resourceVersion !== '') this.#version = resourceVersion;
     if (event.type !== 'BOOKMARK') this.#backoff.reset();
     if (isChange) this.#options.onChange();
   }
 
   /** Tells whether the event changes anything. Throws what the server ends a watch with. */
-  #apply({ type, object }: WatchEvent, objects: Map<string, T>): boolean {
+  #apply({ type, object }: WatchEvent, objects: KnownObjects<T>): boolean {
     switch (type) {
       case 'ADDED':
       case 'MODIFIED':
@@ -249,15 +246,11 @@ export class ListWatch<T extends object> {
   }
 
   /** Tells whether that changes anything. */
-  #put(objects: Map<string, T>, object: JsonObject): boolean {
+  #put(objects: KnownObjects<T>, object: JsonObject): boolean {
     const key = keyOf(object);
-    const before = objects.get(key);
     const decoded = this.#options.decode(object);
     if (decoded === undefined) return objects.delete(key);
-    if (before !== undefined && isDeepStrictEqual(before, decoded)) return false;
-    this.#versions.set(decoded, metaOf(object).resourceVersion);
-    objects.set(key, decoded);
-    return true;
+    return objects.put(key, { object: decoded, version: metaOf(object).resourceVersion });
   }
 
   #well(): void {
@@ -295,7 +288,7 @@ export class ListWatch<T extends object> {
     // From where it was to go on, the server cannot: a list tells what it has ("too large resource version" is a 504).
     if (code !== undefined && !FAILS_A_LIST_TOO.has(code)) this.#version = undefined;
     const reason = printable(error instanceof Error ? error.message : String(error));
-    this.#failure = { since: this.#failure?.since ?? new Date(), reason };
+    this.#failure = { since: this.#failure?.since ?? new Date(), reason, code };
     this.#options.onChange();
     const atLeast = code === 403 ? (this.#options.forbiddenMs ?? 0) : (retryAfterMs ?? 0);
     await pause(Math.max(this.#backoff.next(), atLeast), signal);

@@ -53,36 +53,28 @@ function podAddress(text: string): readonly string[] {
 const NO_POD_S = /^(?:0\.|127\.|169\.254\.|2(?:2[4-9]|[345]\d)\.|::1?$|fe[89ab]|ff)/;
 
 /**
- * Returns the pods with the addresses that their nodes tell. A node speaks for its own pods only, and until the API tells something newer of them
- * (`changedIn` gives the resourceVersion): its agent may be gone since. An address that it gives to one of them is no other's of the same node: the
- * API shows a gone pod's for a while. `pods` itself is left as it is.
+ * Returns the pods of a node with the addresses that it tells. It speaks for them until the API tells something newer of them (`changedIn` gives the
+ * resourceVersion by key): its agent may be gone since. An address that it gives to one of them is no other's of the same node: the API shows a gone
+ * pod's for a while. `pods` itself is left as it is.
  */
 export function withNodeAddresses(
   pods: ReadonlyMap<string, Pod>,
-  told: readonly ToldAddresses[],
-  changedIn: (pod: Pod) => string,
+  { addresses, version }: ToldAddresses,
+  changedIn: (key: string) => string,
 ): ReadonlyMap<string, Pod> {
-  const byNode = new Map(
-    told
-      .filter(({ addresses }) => addresses.size > 0)
-      .map((node) => [node.nodeName, { ...node, taken: new Set<string>() }]),
-  );
-  if (byNode.size === 0) return pods;
-  const candidates = [...pods].flatMap(([key, pod]) => {
-    const node = pod.hostNetwork || pod.nodeName === undefined ? undefined : byNode.get(pod.nodeName);
-    return node === undefined ? [] : [{ key, pod, node, isOlder: isNewer(node.version, changedIn(pod)) }];
-  });
+  const isOlder = (key: string) => isNewer(version, changedIn(key));
   const result = new Map(pods);
-  for (const { key, pod, node, isOlder } of candidates) {
-    const own = pod.uid === undefined || isFinished(pod) ? undefined : node.addresses.get(pod.uid);
-    if (own === undefined || (!isOlder && pod.addresses.length > 0)) continue;
-    for (const address of own) node.taken.add(address);
+  const taken = new Set<string>();
+  for (const [key, pod] of pods) {
+    const own = pod.uid === undefined || isFinished(pod) || pod.hostNetwork ? undefined : addresses.get(pod.uid);
+    if (own === undefined || (pod.addresses.length > 0 && !isOlder(key))) continue;
+    for (const address of own) taken.add(address);
     result.set(key, { ...pod, addresses: own });
   }
-  for (const { key, pod, node, isOlder } of candidates) {
-    if (!isOlder || result.get(key) !== pod) continue;
-    const addresses = pod.addresses.filter((address) => !node.taken.has(address));
-    if (addresses.length < pod.addresses.length) result.set(key, { ...pod, addresses });
+  for (const [key, pod] of pods) {
+    if (result.get(key) !== pod || pod.hostNetwork) continue;
+    const left = pod.addresses.filter((address) => !taken.has(address));
+    if (left.length < pod.addresses.length && isOlder(key)) result.set(key, { ...pod, addresses: left });
   }
   return result;
 }

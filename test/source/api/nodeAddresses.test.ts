@@ -16,8 +16,8 @@ function addresses(pods: ReadonlyMap<string, Pod>): Readonly<Record<string, read
   return Object.fromEntries(Array.from(pods.values(), (one) => [one.name, one.addresses]));
 }
 
-function told(nodeName: string, entries: Readonly<Record<string, readonly string[]>>) {
-  return { nodeName, addresses: new Map(Object.entries(entries)), version: '20' };
+function told(entries: Readonly<Record<string, readonly string[]>>) {
+  return { nodeName: 'node-1', addresses: new Map(Object.entries(entries)), version: '20' };
 }
 
 /** Every pod was changed before its node told anything. */
@@ -26,7 +26,7 @@ const after = () => '30';
 
 describe('the object of a node', () => {
   test('tells what it was given', () => {
-    const one = told('node-1', { 'uid-a': ['10.0.0.1', 'fd00::1'], __proto__: ['10.0.0.2'] });
+    const one = told({ 'uid-a': ['10.0.0.1', 'fd00::1'], __proto__: ['10.0.0.2'] });
     expect(configMapOf(one)).toEqual({
       apiVersion: 'v1',
       kind: 'ConfigMap',
@@ -64,7 +64,7 @@ describe('the object of a node', () => {
 describe('a node', () => {
   test('gives its pod the addresses that the API does not show yet', () => {
     const pods = podsOf({ a: { uid: 'uid-a' }, b: { uid: 'uid-b', addresses: ['10.0.0.2'] } });
-    const result = withNodeAddresses(pods, [told('node-1', { 'uid-a': ['10.0.0.1'] })], before);
+    const result = withNodeAddresses(pods, told({ 'uid-a': ['10.0.0.1'] }), before);
     expect(addresses(result)).toEqual({ a: ['10.0.0.1'], b: ['10.0.0.2'] });
     expect(result.get('shop/b')).toBe(pods.get('shop/b'));
     expect(addresses(pods)).toEqual({ a: [], b: ['10.0.0.2'] });
@@ -72,7 +72,7 @@ describe('a node', () => {
 
   test('knows better than the API: the pod was started anew with another address', () => {
     const pods = podsOf({ a: { uid: 'uid-a', addresses: ['10.0.0.1'] } });
-    expect(addresses(withNodeAddresses(pods, [told('node-1', { 'uid-a': ['10.0.0.9'] })], before))).toEqual({
+    expect(addresses(withNodeAddresses(pods, told({ 'uid-a': ['10.0.0.9'] }), before))).toEqual({
       a: ['10.0.0.9'],
     });
   });
@@ -83,7 +83,7 @@ describe('a node', () => {
       heir: { uid: 'uid-heir', addresses: ['10.0.0.9'] },
       late: { uid: 'uid-late' },
     });
-    const tells = [told('node-1', { 'uid-a': ['10.0.0.9'], 'uid-late': ['10.0.0.3'] })];
+    const tells = told({ 'uid-a': ['10.0.0.9'], 'uid-late': ['10.0.0.3'] });
     expect(addresses(withNodeAddresses(pods, tells, after))).toEqual({
       a: ['10.0.0.1'],
       heir: ['10.0.0.9'],
@@ -94,19 +94,15 @@ describe('a node', () => {
   test('takes an address from its other pods that gives it to one', () => {
     const pods = podsOf({
       gone: { uid: 'uid-gone', addresses: ['10.0.0.1', 'fd00::1'] },
-      elsewhere: { uid: 'uid-elsewhere', addresses: ['10.0.0.1'], nodeName: 'node-2' },
       late: { uid: 'uid-late' },
     });
-    expect(addresses(withNodeAddresses(pods, [told('node-1', { 'uid-late': ['10.0.0.1'] })], before))).toEqual({
+    expect(addresses(withNodeAddresses(pods, told({ 'uid-late': ['10.0.0.1'] }), before))).toEqual({
       gone: ['fd00::1'],
-      elsewhere: ['10.0.0.1'],
       late: ['10.0.0.1'],
     });
   });
 
   test.for<readonly [string, PodFacts & { readonly uid?: string }]>([
-    ['of another node', { uid: 'uid-a', nodeName: 'node-2' }],
-    ['of no node', { uid: 'uid-a', nodeName: '' }],
     ['with another uid', { uid: 'uid-b' }],
     ['without a uid', {}],
     ['of the host network', { uid: 'uid-a', hostNetwork: true }],
@@ -114,42 +110,34 @@ describe('a node', () => {
     ['that has failed', { uid: 'uid-a', phase: 'Failed' }],
   ])('gives nothing to a pod %s', ([, facts]) => {
     const pods = podsOf({ a: facts });
-    const all = [told('node-1', { 'uid-a': ['10.0.0.1'], '': ['10.0.0.2'] }), told('', { 'uid-a': ['10.0.0.3'] })];
-    expect(withNodeAddresses(pods, all, before)).toEqual(pods);
+    const tells = told({ 'uid-a': ['10.0.0.1'], '': ['10.0.0.2'] });
+    expect(withNodeAddresses(pods, tells, before)).toEqual(pods);
   });
 
-  test('speaks for its own running pods by their uid only, and takes nothing from another node', () => {
+  test('speaks for its running pods by their uid only', () => {
     const address = fc.integer({ min: 1, max: 6 }).map((last) => `10.0.0.${last}`);
     const uid = fc.constantFrom('uid-1', 'uid-2', 'uid-3', 'uid-4', '');
-    const nodeName = fc.constantFrom('node-1', 'node-2', 'node-3');
     const facts = fc.record({
       uid,
-      nodeName: fc.oneof(nodeName, fc.constant('')),
       addresses: fc.uniqueArray(address, { maxLength: 2 }),
       hostNetwork: fc.boolean(),
       phase: fc.constantFrom('Running', 'Pending', 'Succeeded'),
     });
-    const node = fc.record({
-      nodeName,
-      addresses: fc.dictionary(uid, fc.array(address, { minLength: 1, maxLength: 2 })),
-    });
-    const nodes = fc.uniqueArray(node, { selector: (one) => one.nodeName });
+    const entries = fc.dictionary(uid, fc.array(address, { minLength: 1, maxLength: 2 }));
     fc.assert(
-      fc.property(fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), facts), nodes, (pods, tellers) => {
+      fc.property(fc.dictionary(fc.constantFrom('a', 'b', 'c', 'd'), facts), entries, (pods, tells) => {
         const shownPods = podsOf(pods);
-        const all = tellers.map((one) => told(one.nodeName, one.addresses));
-        for (const [key, { addresses: result, ...rest }] of withNodeAddresses(shownPods, all, before)) {
-          const { addresses: shown, ...same } = shownPods.get(key) as Pod;
+        const { addresses: teller } = told(tells);
+        const isRunning = (one: Pod) => !one.hostNetwork && one.phase !== 'Succeeded';
+        const given = (one: Pod) => (isRunning(one) && one.uid !== undefined ? teller.get(one.uid) : undefined);
+        // Only what a pod of the node was given is no other's.
+        const taken = new Set([...shownPods.values()].flatMap((one) => given(one) ?? []));
+        for (const [key, { addresses: result, ...rest }] of withNodeAddresses(shownPods, told(tells), before)) {
+          const one = shownPods.get(key) as Pod;
+          const { addresses: shown, ...same } = one;
           expect(rest).toEqual(same);
-          const teller = all.find((one) => one.nodeName === rest.nodeName)?.addresses ?? new Map<string, string[]>();
-          const isRunning = !rest.hostNetwork && rest.phase !== 'Succeeded';
-          const given = isRunning && rest.uid !== undefined ? teller.get(rest.uid) : undefined;
-          // Only what a pod of the node was given is no other's.
-          const uids = [...shownPods.values()].filter(
-            (one) => one.nodeName === rest.nodeName && !one.hostNetwork && one.phase !== 'Succeeded',
-          );
-          const taken = rest.hostNetwork ? [] : uids.flatMap((one) => teller.get(one.uid ?? 'nobody') ?? []);
-          expect(result).toEqual(given ?? shown.filter((one) => !taken.includes(one)));
+          const left = one.hostNetwork ? shown : shown.filter((each) => !taken.has(each));
+          expect(result).toEqual(given(one) ?? left);
         }
       }),
     );
