@@ -23,7 +23,7 @@ const imports: Readonly<Record<Folder, readonly Folder[]>> = {
   files: [],
   kube: ['net'],
   policy: ['net', 'kube'],
-  source: ['net', 'kube'],
+  source: ['net', 'kube', 'policy'],
   rules: ['net', 'kube', 'policy'],
   dataplane: ['net', 'files', 'kube', 'policy', 'rules'],
   rendezvous: ['net', 'files', 'kube', 'source', 'rules'],

@@ -95,7 +95,7 @@ async function openSource(
   const connection = await connectApiServer(kubeconfig, env);
   const warn = (message: string) => log.warn(message);
   return {
-    source: apiServerSource({ connection, nodeName, shareAddresses, warn }),
+    source: apiServerSource({ connection, nodeName, pods: 'needed', shareAddresses, warn }),
     name: `kube:${connection.server}`,
   };
 }

@@ -59,6 +59,7 @@ async function readApiServer(kubeconfig: string | undefined, { env, stderr }: Co
   const source = apiServerSource({
     connection: await connectApiServer(kubeconfig, env).catch(noAnswer),
     nodeName: '',
+    pods: 'all',
     shareAddresses: false,
     warn: (message) => stderr(`${printable(message)}\n`),
   });

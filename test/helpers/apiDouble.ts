@@ -2,7 +2,8 @@ import { createServer, type IncomingMessage, type Server, type ServerResponse } 
 import type { AddressInfo } from 'node:net';
 import { setTimeout } from 'node:timers/promises';
 import { ApiConnection, type Credentials } from '../../src/source/api/connection.ts';
-import type { Manifest } from './manifests.ts';
+import { fieldSelectorSelects, labelSelectorSelects } from './apiSelectors.ts';
+import type { LabelsManifest, Manifest } from './manifests.ts';
 
 /** How the API server answers who asks for a list in the watch itself (KEP-3157). */
 export type Streaming = 'supported' | 'refused' | 'refusedLater' | 'neverEnds' | 'ends';
@@ -24,6 +25,9 @@ export interface Refusal {
   readonly retryAfter?: string;
 }
 
+/** So many objects of a streamed list are told at once. */
+const PIECE = 500;
+
 interface StoredObject extends Manifest {
   readonly metadata: Readonly<Record<string, unknown>> & { readonly name: string; readonly resourceVersion: string };
 }
@@ -31,6 +35,7 @@ interface StoredObject extends Manifest {
 interface Change {
   readonly type: 'ADDED' | 'MODIFIED' | 'DELETED';
   readonly object: StoredObject;
+  readonly before: StoredObject | undefined;
   readonly version: number;
 }
 
@@ -150,7 +155,7 @@ export class ApiDouble implements AsyncDisposable {
     const uid = before?.metadata['uid'] ?? metadata['uid'] ?? `uid-${resourceVersion}`;
     const object = { ...manifest, metadata: { ...metadata, uid, resourceVersion } };
     this.#objects.set(key, object);
-    this.#change({ type: before === undefined ? 'ADDED' : 'MODIFIED', object, version: this.#version });
+    this.#change({ type: before === undefined ? 'ADDED' : 'MODIFIED', object, before, version: this.#version });
     return object;
   }
 
@@ -161,7 +166,7 @@ export class ApiDouble implements AsyncDisposable {
     this.#objects.delete(`${kind} ${key}`);
     const resourceVersion = `${(this.#version += 1)}`;
     const object = { ...before, metadata: { ...before.metadata, resourceVersion } };
-    this.#change({ type: 'DELETED', object, version: this.#version });
+    this.#change({ type: 'DELETED', object, before, version: this.#version });
   }
 
   /** Tells open watches of nothing until `release`. */
@@ -285,11 +290,27 @@ export class ApiDouble implements AsyncDisposable {
       return refuse(response, { code: 422, message: 'sendInitialEvents: Forbidden: it is forbidden for watch' });
     const watcher = this.#begin({ path, query, response, version: this.#version });
     if (this.streaming === 'refusedLater') return this.#fail(watcher, { code: 500, message: 'etcd is too old' });
-    for (const object of this.#in(path, query)) writeEvent(watcher, 'ADDED', object);
+    const objects = this.#in(path, query);
+    if (objects.length > PIECE) return void this.#streamLarge(watcher, objects);
+    for (const object of objects) writeEvent(watcher, 'ADDED', object);
     if (this.streaming === 'ends') this.#end(watcher);
     if (this.streaming !== 'supported') return;
     this.#sendBookmark(watcher, { annotations: { 'k8s.io/initial-events-end': 'true' } });
     if (this.endsWatches) this.#end(watcher);
+  }
+
+  /** Tells 100,000 objects as fast as they are read; what changes meanwhile is told after them. */
+  async #streamLarge(watcher: Watcher, objects: readonly StoredObject[]): Promise<void> {
+    this.#watchers.delete(watcher);
+    const { response } = watcher;
+    for (let at = 0; at < objects.length && !response.destroyed; at += PIECE) {
+      const events = objects.slice(at, at + PIECE).map((object) => eventText('ADDED', object));
+      if (!response.write(events.join(''))) await new Promise((resolve) => response.once('drain', resolve));
+    }
+    if (response.destroyed) return;
+    this.#watchers.add(watcher);
+    for (const change of this.#changes) tell(watcher, change);
+    this.#sendBookmark(watcher, { annotations: { 'k8s.io/initial-events-end': 'true' } });
   }
 
   #watch({ path, query }: LoggedRequest, response: ServerResponse): void {
@@ -388,24 +409,42 @@ function keyOf(metadata: Manifest): string {
 }
 
 function isIn(
-  { kind, metadata }: Manifest,
+  { kind, metadata, ...others }: Manifest,
   { path, query }: { readonly path: string; readonly query: URLSearchParams },
 ): boolean {
-  const { namespace, labels } = metadata as { readonly namespace?: string; readonly labels?: Manifest };
+  const { namespace, labels } = metadata as { readonly namespace?: string; readonly labels?: LabelsManifest };
   const collection = COLLECTIONS[String(kind)]?.path;
   const isHere = path === collection || path === collection?.replace('/v1/', `/v1/namespaces/${namespace}/`);
-  const selector = (query.get('labelSelector') ?? '').split(',').filter((one) => one !== '');
-  return isHere && selector.map((one) => one.split('=')).every(([key = '', value]) => labels?.[key] === value);
+  if (!isHere) return false;
+  const { nodeName = '' } = (others['spec'] ?? {}) as { readonly nodeName?: string };
+  return (
+    labelSelectorSelects(query.get('labelSelector') ?? '', labels ?? {}) &&
+    fieldSelectorSelects(query.get('fieldSelector') ?? '', { 'spec.nodeName': nodeName })
+  );
 }
 
-function tell(watcher: Watcher, { type, object, version }: Change): void {
-  if (version <= watcher.version || !isIn(object, watcher)) return;
+/** What comes into view is added there, and what goes out of view deleted, whatever else it does. */
+function tell(watcher: Watcher, { type, object, before, version }: Change): void {
+  if (version <= watcher.version) return;
+  const was = before !== undefined && isIn(before, watcher);
+  const is = type !== 'DELETED' && isIn(object, watcher);
+  if (!was && !is) return;
   watcher.version = version;
-  writeEvent(watcher, type, object);
+  const { resourceVersion } = object.metadata;
+  if (is) return writeEvent(watcher, was ? 'MODIFIED' : 'ADDED', object);
+  writeEvent(
+    watcher,
+    'DELETED',
+    before === undefined ? object : { ...before, metadata: { ...before.metadata, resourceVersion } },
+  );
 }
 
 function writeEvent({ response }: Watcher, type: string, object: Manifest): void {
-  response.write(`${JSON.stringify({ type, object })}\n`);
+  response.write(eventText(type, object));
+}
+
+function eventText(type: string, object: Manifest): string {
+  return `${JSON.stringify({ type, object })}\n`;
 }
 
 function answer(response: ServerResponse, code: number, body: Manifest): void {

@@ -38,7 +38,8 @@ export function metaOf(object: JsonObject): Meta {
 /** Returns the key under which an object is known: `namespace/name`, or its name where it is in no namespace. */
 export function keyOf(object: JsonObject): string {
   const { namespace, name } = metaOf(object);
-  return namespace === '' ? name : `${namespace}/${name}`;
+  // Joined, a text holds its own characters; one put together from parts holds the parts besides.
+  return namespace === '' ? name : [namespace, name].join('/');
 }
 
 /** Tells whether one resourceVersion is newer than another: they are decimal numbers of any length (KEP-5504). */

@@ -1,21 +1,27 @@
 import { isDeepStrictEqual } from 'node:util';
-import type { Cluster, KubeObject } from '../../kube/cluster.ts';
+import type { ClusterChanges, KubeObject } from '../../kube/cluster.ts';
 import { isDnsLabel, isDnsSubdomain } from '../../kube/names.ts';
 import type { Namespace } from '../../kube/namespace.ts';
 import type { NetworkPolicy } from '../../kube/networkPolicy.ts';
 import type { Pod } from '../../kube/pod.ts';
-import type { Source, SourceProblem, SourceState } from '../source.ts';
+import type { Source, SourceState } from '../source.ts';
 import { AddressSharing } from './addressSharing.ts';
 import { isObject } from './apiObject.ts';
 import type { ApiConnection } from './connection.ts';
-import { ListWatch } from './listWatch.ts';
-import { withNodeAddresses } from './nodeAddresses.ts';
+import type { Followed } from './followed.ts';
+import { HeldChanges } from './heldChanges.ts';
+import { ListWatch, type ListWatchOptions } from './listWatch.ts';
+import { PodAddresses } from './podAddresses.ts';
+import { PodWatches } from './podWatches.ts';
+import { PublishedObjects } from './publishedObjects.ts';
 import { reader, type Unusable } from './readObject.ts';
 
 export interface ApiServerOptions {
   readonly connection: ApiConnection;
   /** This node's name. */
   readonly nodeName: string;
+  /** Which pods are followed: all, or those that this node's rules depend on, with its own. */
+  readonly pods: 'all' | 'needed';
   /** Whether nodes tell each other of new pods' addresses. */
   readonly shareAddresses: boolean;
   /** Tells people what does not work as well as it could. */
@@ -29,7 +35,14 @@ const POD_SILENCE_MS = 5000;
 /** More pods than ever start on a node at once. */
 const MOST_LOOKED_FOR = 1000;
 
-type Followed<T extends KubeObject> = ListWatch<T | Unusable<T>>;
+type Watched<T extends KubeObject> = ListWatch<T | Unusable<T>>;
+
+/** What is published, which changes only when that is told. */
+interface Published {
+  readonly namespaces: PublishedObjects<Namespace>;
+  readonly pods: PublishedObjects<Pod>;
+  readonly policies: PublishedObjects<NetworkPolicy>;
+}
 
 /** Returns a source that holds the namespaces, pods and policies of an API server, and watches it. While the server is away it keeps what it knew. */
 export function apiServerSource(options: ApiServerOptions): Source {
@@ -38,20 +51,29 @@ export function apiServerSource(options: ApiServerOptions): Source {
 
 class ApiServerSource implements Source {
   readonly #options: ApiServerOptions;
-  readonly #namespaces: Followed<Namespace>;
-  readonly #pods: Followed<Pod>;
-  readonly #policies: Followed<NetworkPolicy>;
+  readonly #namespaces: Watched<Namespace>;
+  readonly #pods: PodWatches;
+  readonly #policies: Watched<NetworkPolicy>;
+  readonly #changes: HeldChanges;
   readonly #sharing: AddressSharing | undefined;
+  readonly #podAddresses: PodAddresses | undefined;
   readonly #stop = new AbortController();
+  readonly #published: Published = {
+    namespaces: new PublishedObjects(),
+    pods: new PublishedObjects(),
+    policies: new PublishedObjects(),
+  };
   #state: SourceState = {
     inSync: false,
-    cluster: { namespaces: new Map(), pods: new Map(), policies: new Map() },
+    cluster: {
+      namespaces: this.#published.namespaces.objects,
+      pods: this.#published.pods.objects,
+      policies: this.#published.policies.objects,
+    },
     problems: [],
     away: undefined,
   };
   #onChange: () => void = () => {};
-  /** Of which kinds something has changed since the state was made. */
-  readonly #changed = new Set<KubeObject['kind']>();
   #soon: NodeJS.Timeout | undefined;
   #publishedAt = 0;
   readonly #lookedFor = new Map<string, number>();
@@ -59,17 +81,42 @@ class ApiServerSource implements Source {
   constructor(options: ApiServerOptions) {
     this.#options = options;
     this.#namespaces = this.#follow('Namespace', { apiVersion: 'v1', path: '/api/v1/namespaces' });
-    this.#pods = this.#follow('Pod', { apiVersion: 'v1', path: '/api/v1/pods' });
+    this.#pods = new PodWatches({
+      nodeName: options.nodeName,
+      which: options.pods === 'all' ? 'all' : 'own',
+      follow: (query) => this.#follow<Pod>('Pod', { apiVersion: 'v1', ...query }),
+      onChange: () => this.#notice(),
+    });
     const group = 'networking.k8s.io/v1';
     this.#policies = this.#follow('NetworkPolicy', { apiVersion: group, path: `/apis/${group}/networkpolicies` });
+    this.#changes = new HeldChanges({
+      which: options.pods,
+      namespaces: this.#namespaces,
+      pods: this.#pods,
+      policies: this.#policies,
+      onChange: () => this.#notice(),
+    });
     const { connection, nodeName, warn } = options;
     this.#sharing = options.shareAddresses
-      ? new AddressSharing({ connection, nodeName, warn, onChange: () => this.#notice('Pod') })
+      ? new AddressSharing({ connection, nodeName, warn, onChange: () => this.#notice() })
       : undefined;
+    this.#podAddresses =
+      this.#sharing &&
+      new PodAddresses({
+        pods: this.#pods,
+        published: this.#published.pods.objects,
+        sharing: this.#sharing,
+        nodeName,
+      });
   }
 
   state(): SourceState {
     return this.#state;
+  }
+
+  takeChanges(): ClusterChanges {
+    const { namespaces, pods, policies } = this.#published;
+    return { namespaces: namespaces.takeChanged(), pods: pods.takeChanged(), policies: policies.takeChanged() };
   }
 
   async start(onChange: () => void): Promise<void> {
@@ -80,12 +127,14 @@ class ApiServerSource implements Source {
 
   async refresh(): Promise<void> {
     await Promise.all(this.#all().map(async (followed) => followed.relist()));
+    await this.#changes.settled();
     this.#publish();
   }
 
   async stop(): Promise<void> {
     this.#stop.abort();
     clearTimeout(this.#soon);
+    this.#changes.stop();
     await Promise.all(
       [...this.#all(), ...(this.#sharing === undefined ? [] : [this.#sharing])].map(async (part) => part.stop()),
     );
@@ -119,19 +168,22 @@ class ApiServerSource implements Source {
 
   #follow<T extends KubeObject>(
     kind: T['kind'],
-    { apiVersion, path }: { readonly apiVersion: string; readonly path: string },
-  ): Followed<T> {
+    {
+      apiVersion,
+      ...collection
+    }: { readonly apiVersion: string } & Pick<ListWatchOptions<T>, 'path' | 'query' | 'inPages'>,
+  ): Watched<T> {
     const { connection } = this.#options;
     const decode = reader<T>(kind, apiVersion);
-    return new ListWatch({ connection, path, decode, onChange: () => this.#notice(kind) });
+    return new ListWatch({ connection, ...collection, decode, onChange: () => this.#notice() });
   }
 
-  #all(): readonly Followed<KubeObject>[] {
+  #all(): readonly Followed<KubeObject | Unusable<KubeObject>>[] {
     return [this.#namespaces, this.#pods, this.#policies];
   }
 
-  #notice(kind: KubeObject['kind']): void {
-    this.#changed.add(kind);
+  #notice(): void {
+    this.#changes.noteChange();
     if (this.#soon !== undefined || this.#stop.signal.aborted) return;
     const wait = Math.max(0, this.#publishedAt + BETWEEN_CHANGES_MS - performance.now());
     this.#soon = setTimeout(() => this.#publish(), wait);
@@ -141,39 +193,29 @@ class ApiServerSource implements Source {
     clearTimeout(this.#soon);
     this.#soon = undefined;
     this.#publishedAt = performance.now();
-    const before = this.#state;
-    const state: SourceState = {
-      inSync: this.#all().every(({ isSynced }) => isSynced),
-      cluster: this.#cluster(before.cluster),
-      problems: this.#all().flatMap(({ objects }) => problemsOf(objects)),
+    const isChanged = this.#update();
+    const { namespaces, pods, policies } = this.#published;
+    const { cluster, ...before } = this.#state;
+    const now = {
+      inSync: this.#changes.isSynced,
+      problems: [namespaces, pods, policies].flatMap(({ problems }) => problems),
       away: this.#away(),
     };
-    this.#changed.clear();
-    if (state.cluster === before.cluster && isDeepStrictEqual({ ...state, cluster: 0 }, { ...before, cluster: 0 }))
-      return;
-    this.#state = state;
-    this.#onChange();
+    const isSame = isDeepStrictEqual(now, before);
+    if (!isSame) this.#state = { cluster, ...now };
+    if (isChanged || !isSame) this.#onChange();
   }
 
-  #cluster(before: Cluster): Cluster {
-    const namespaces = this.#changed.has('Namespace')
-      ? kept(usable(this.#namespaces), before.namespaces)
-      : before.namespaces;
-    const policies = this.#changed.has('NetworkPolicy')
-      ? kept(usable(this.#policies), before.policies)
-      : before.policies;
-    const pods = this.#changed.has('Pod') ? kept(this.#allPods(), before.pods) : before.pods;
-    const isSame = namespaces === before.namespaces && policies === before.policies && pods === before.pods;
-    return isSame ? before : { namespaces, pods, policies };
-  }
-
-  #allPods(): ReadonlyMap<string, Pod> {
-    const pods = usable(this.#pods);
-    if (this.#sharing === undefined) return pods;
-    const { nodeName } = this.#options;
-    const own = [...pods.values()].filter((pod) => pod.nodeName === nodeName);
-    this.#sharing.see(new Map(own.flatMap((pod) => (pod.uid === undefined ? [] : [[pod.uid, pod]]))));
-    return withNodeAddresses(pods, this.#sharing.others(), (pod) => this.#pods.changedIn(pod));
+  /** Brings what is published up to date, and tells whether that changed anything. It costs what the changes cost, however many objects there are. */
+  #update(): boolean {
+    const { namespaces, pods, policies } = this.#published;
+    const changed = this.#changes.take();
+    const changes = [
+      namespaces.update(changesOf(this.#namespaces, changed.namespaces)),
+      pods.update(this.#podAddresses?.update(changed.pods) ?? changesOf(this.#pods, changed.pods)),
+      policies.update(changesOf(this.#policies, changed.policies)),
+    ];
+    return changes.includes(true);
   }
 
   /** The oldest failure tells since when. */
@@ -184,27 +226,10 @@ class ApiServerSource implements Source {
   }
 }
 
-function usable<T extends KubeObject>({ objects }: Followed<T>): ReadonlyMap<string, T> {
-  const found = new Map<string, T>();
-  for (const [key, object] of objects) {
-    const one = object.kind === 'unusable' ? object.standIn : object;
-    if (one !== undefined) found.set(key, one);
-  }
-  return found;
-}
-
-function problemsOf(objects: ReadonlyMap<string, KubeObject | Unusable<KubeObject>>): readonly SourceProblem[] {
-  return [...objects.values()].flatMap((object) => (object.kind === 'unusable' ? [object.problem] : []));
-}
-
-/** Returns `before` itself when it says the same, else a map that has those of its objects that do. */
-function kept<T>(now: ReadonlyMap<string, T>, before: ReadonlyMap<string, T>): ReadonlyMap<string, T> {
-  const result = new Map<string, T>();
-  for (const [key, one] of now) {
-    const old = before.get(key);
-    result.set(key, old !== undefined && isDeepStrictEqual(old, one) ? old : one);
-  }
-  return result.size === before.size && result.entries().every(([key, one]) => before.get(key) === one)
-    ? before
-    : result;
+/** Yields what is under each of the keys now. */
+function* changesOf<T>(
+  { objects }: Followed<T>,
+  changed: ReadonlySet<string>,
+): Generator<readonly [string, T | undefined]> {
+  for (const key of changed) yield [key, objects.get(key)];
 }

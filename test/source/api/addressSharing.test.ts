@@ -253,15 +253,16 @@ describe('what other nodes tell', () => {
     api.put({ ...told('node-4', { 'uid-4': '10.0.0.4' }), metadata: { namespace: 'shop', name: 'node-4' } });
     sharing.start();
     await until(() => changes > 0);
-    expect(sharing.others()).toEqual([
-      {
-        nodeName: 'node-2',
-        addresses: new Map([['uid-of-node-2', ['10.0.0.1']]]),
-        version: expect.stringMatching(/^\d+$/),
-      },
-    ]);
+    expect(sharing.takeChanged()).toEqual(new Set(['node-1', 'node-2']));
+    expect(sharing.toldBy('node-2')).toEqual({
+      nodeName: 'node-2',
+      addresses: new Map([['uid-of-node-2', ['10.0.0.1']]]),
+      version: expect.stringMatching(/^\d+$/),
+    });
+    for (const node of ['node-1', 'node-3', 'node-4', 'node-5']) expect(sharing.toldBy(node)).toBeUndefined();
     api.put(told('node-2', {}));
-    await until(() => sharing.others()[0]?.addresses.size === 0);
+    await until(() => sharing.toldBy('node-2') === undefined);
+    expect(sharing.takeChanged()).toEqual(new Set(['node-2']));
   });
 
   test('is asked for seldom where that is not permitted, and nobody is told', async () => {

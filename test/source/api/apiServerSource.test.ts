@@ -1,4 +1,6 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { ClusterChanges } from '../../../src/kube/cluster.ts';
 import { apiServerSource } from '../../../src/source/api/apiServerSource.ts';
 import { configMapOf } from '../../../src/source/api/nodeAddresses.ts';
 import type { Source, SourceState } from '../../../src/source/source.ts';
@@ -7,6 +9,8 @@ import { clusterOf, namespace, pod, policy, type Manifest } from '../../helpers/
 
 const POD_PATH = '/api/v1/namespaces/shop/pods/a';
 const ALLOW_ALL = { podSelector: {}, ingress: [{}] };
+
+const NOTHING: ClusterChanges = { namespaces: new Set(), pods: new Set(), policies: new Set() };
 
 let api: ApiDouble;
 let source: Source;
@@ -21,9 +25,12 @@ afterEach(async () => {
   await api.close();
 });
 
-async function start({ shareAddresses = false } = {}): Promise<void> {
+async function start({
+  shareAddresses = false,
+  pods = 'needed',
+}: { readonly shareAddresses?: boolean; readonly pods?: 'all' | 'needed' } = {}): Promise<void> {
   const connection = connectionTo(api);
-  source = apiServerSource({ connection, nodeName: 'node-1', shareAddresses, warn: () => {} });
+  source = apiServerSource({ connection, nodeName: 'node-1', pods, shareAddresses, warn: () => {} });
   await source.start(() => states.push(source.state()));
 }
 
@@ -85,6 +92,8 @@ describe('in sync', () => {
 
   test('is away since the first of three could not be followed', async () => {
     await synced();
+    // A watch that ends sooner than after a second is a failure.
+    await pause(1000);
     let isAway = ({ path }: LoggedRequest) => path.endsWith('networkpolicies');
     api.refuse = (request) => (isAway(request) ? { code: 503, message: request.path } : undefined);
     api.cut();
@@ -114,27 +123,37 @@ describe('a change', () => {
     expect(states).toHaveLength(length);
   });
 
-  test('replaces what it changes, and leaves every other object as it is', async () => {
+  test('replaces what it changes, leaves every other object as it is, and is named', async () => {
     for (const name of ['a', 'b']) api.put(podWith(`shop/${name}`, { uid: `uid-${name}` }));
     api.put(namespace('shop'));
-    const before = (await synced()).cluster;
+    const { cluster } = await synced();
+    expect(source.takeChanges()).toEqual({
+      namespaces: new Set(['shop']),
+      pods: new Set(['shop/a', 'shop/b']),
+      policies: new Set(),
+    });
+    expect(source.takeChanges()).toEqual(NOTHING);
+    const [a, b] = ['shop/a', 'shop/b'].map((key) => cluster.pods.get(key));
     api.put(podWith('shop/a', { uid: 'uid-a', labels: { app: 'x' } }));
-    await until(() => source.state().cluster !== before);
-    const { cluster } = source.state();
+    await until(() => cluster.pods.get('shop/a') !== a);
+    expect(source.state().cluster).toBe(cluster);
     expect(cluster.pods.get('shop/a')?.labels).toEqual(new Map([['app', 'x']]));
-    expect(before.pods.get('shop/a')?.labels).toEqual(new Map());
-    expect(cluster.pods.get('shop/b')).toBe(before.pods.get('shop/b'));
-    expect(cluster.namespaces).toBe(before.namespaces);
-    expect(cluster.policies).toBe(before.policies);
+    expect(a?.labels).toEqual(new Map());
+    expect(cluster.pods.get('shop/b')).toBe(b);
+    expect(source.takeChanges()).toEqual({ ...NOTHING, pods: new Set(['shop/a']) });
   });
 
-  test('that undoes another before it was told is none', async () => {
+  test('does not show before it is told', async () => {
     api.put(podWith('shop/a', { uid: 'uid-a' }));
-    const before = await synced();
-    api.put(podWith('shop/a', { uid: 'uid-a', labels: { app: 'x' } }));
-    api.put(podWith('shop/a', { uid: 'uid-a' }));
-    await source.refresh();
-    expect(source.state().cluster.pods).toEqual(before.cluster.pods);
+    const { cluster } = await synced();
+    await until(() => states.at(-1)?.inSync === true);
+    for (let index = 0; index < 20; index += 1) {
+      const before = cluster.pods.get('shop/a');
+      const { length } = states;
+      api.put(podWith('shop/a', { uid: 'uid-a', labels: { turn: `${index}` } }));
+      await until(() => states.length > length || cluster.pods.get('shop/a') !== before);
+      expect(states.length > length).toBe(cluster.pods.get('shop/a') !== before);
+    }
   });
 
   test('is told at once, and many in a few states', async () => {
@@ -266,12 +285,12 @@ describe("nodes' addresses", () => {
     configMapOf({ nodeName: 'node-2', addresses: new Map([['uid-there', [address]]]) });
 
   test('that another tells are those of its pods, and every other pod stays as it is', async () => {
-    await synced({ shareAddresses: true });
-    const before = source.state().cluster.pods;
+    await synced({ shareAddresses: true, pods: 'all' });
+    const other = source.state().cluster.pods.get('shop/other');
     api.put(tells('10.0.2.1'));
     await until(() => addressesOf('shop/there')?.join() === '10.0.2.1');
     const there = source.state().cluster.pods.get('shop/there');
-    expect(source.state().cluster.pods.get('shop/other')).toBe(before.get('shop/other'));
+    expect(source.state().cluster.pods.get('shop/other')).toBe(other);
     // Nothing about it changes when something else does.
     api.put(podWith('shop/new', { uid: 'uid-new' }));
     await until(() => source.state().cluster.pods.has('shop/new'));
@@ -281,7 +300,7 @@ describe("nodes' addresses", () => {
   });
 
   test('of this node are told until the API shows them, and this node believes the API', async () => {
-    await synced({ shareAddresses: true });
+    await synced({ shareAddresses: true, pods: 'all' });
     source.shareAddresses?.(new Map([['uid-here', ['10.0.1.1']]]));
     const told = () => api.objects.find(({ kind }) => kind === 'ConfigMap')?.['data'];
     await until(() => told() !== undefined);
@@ -301,7 +320,7 @@ describe("nodes' addresses", () => {
 
   test('are nothing where nobody wants them', async () => {
     api.put(tells('10.0.2.1'));
-    await synced();
+    await synced({ pods: 'all' });
     source.shareAddresses?.(new Map([['uid-here', ['10.0.1.1']]]));
     await source.refresh();
     expect(addressesOf('shop/there')).toEqual([]);
@@ -333,7 +352,7 @@ test('stop leaves nothing behind', async () => {
   await until(() => !resources().includes('TCPSocketWrap'));
   const before = resources().length;
   api.put(namespace('kube-nwplcy'));
-  await synced({ shareAddresses: true });
+  await synced({ shareAddresses: true, pods: 'all' });
   source.shareAddresses?.(new Map([['uid-a', ['10.0.0.1']]]));
   source.lookFor?.({ namespace: 'shop', name: 'a' });
   api.put(namespace('shop'));

@@ -112,6 +112,7 @@ test(
         const source = apiServerSource({
           connection: connectionTo(api),
           nodeName: 'node-1',
+          pods: 'needed',
           shareAddresses: false,
           warn: () => {},
         });
