@@ -13,5 +13,15 @@ export function hostAddress(address: string): string {
  * nor a line end nor an overlong name can become part of a rule.
  */
 export function comment(text: string): string {
-  return `-m comment --comment "${text.replaceAll(/[^A-Za-z0-9./_-]/g, '?').slice(0, COMMENT_BYTES)}"`;
+  return `-m comment --comment "${text.replaceAll(/[^A-Za-z0-9 ./_-]/g, '?').slice(0, COMMENT_BYTES)}"`;
+}
+
+/** How many policies a rule names. */
+const MOST_POLICIES = 3;
+
+/** Returns where a rule comes from, for the people who read it. */
+export function policiesText(policies: readonly string[]): string {
+  const more = policies.length - MOST_POLICIES;
+  const named = policies.slice(0, MOST_POLICIES).join(' ');
+  return more > 0 ? `${named} and ${more} more` : named;
 }

@@ -1,62 +1,84 @@
 import type { IpFamily } from '../../net/family.ts';
 import type { Direction } from '../../kube/networkPolicy.ts';
 import type { Allow, PeerMatch, PortMatch } from '../../policy/model.ts';
-import type { Rule } from './chain.ts';
-import { comment } from '../match.ts';
+import { comment, policiesText } from '../match.ts';
 import { REJECT_CHAIN, setName } from '../names.ts';
+import { portClasses } from '../portClasses.ts';
 import type { Profile } from '../profile.ts';
+import type { Chain, Rule } from './chain.ts';
+import { rangeMatches, type PortText } from './portMatch.ts';
+import { portSearch } from './portSearch.ts';
 
 /**
- * Returns the rules of a profile's chain in one family. Allowed packets RETURN and are never accepted: the other end of the flow, and other owners
- * of FORWARD, must still have their say.
+ * Returns the chains of a profile in one family, its own first and each before those that it leads to. Allowed packets RETURN and are never accepted:
+ * the other end of the flow, and other owners of FORWARD, must still have their say.
  */
-export function profileRules(profile: Profile, family: IpFamily): readonly Rule[] {
+export function profileChains(profile: Profile, family: IpFamily): readonly Chain[] {
   const known = rendered[family].get(profile);
   if (known !== undefined) return known;
-  const { allows, direction } = profile;
-  const rules = [...allowRules(allows, { direction, family }), `-g ${REJECT_CHAIN}`];
-  rendered[family].set(profile, rules);
-  return rules;
+  const made = render(profile, family);
+  rendered[family].set(profile, made);
+  return made;
 }
 
 // Every pass asks for every profile.
-const rendered: Readonly<Record<IpFamily, WeakMap<Profile, readonly Rule[]>>> = {
+const rendered: Readonly<Record<IpFamily, WeakMap<Profile, readonly Chain[]>>> = {
   ipv4: new WeakMap(),
   ipv6: new WeakMap(),
 };
+
+/** So many rules one after the other cost less than a search by port before them. */
+const MOST_RULES = 8;
+
+function render(profile: Profile, family: IpFamily): readonly Chain[] {
+  const { name, allows, direction } = profile;
+  const rules = allowRules(allows, { direction, family });
+  if (rules.length <= MOST_RULES) return [chainOf(name, rules)];
+  const split = portClasses(profile);
+  if (split === undefined || split.classes.length === 0) return [chainOf(name, rules)];
+  const search = portSearch(split.classes, direction);
+  const parts = new Set(split.classes.map((part) => part.profile));
+  return [
+    chainOf(name, [...allowRules(split.always, { direction, family }), ...search.rules]),
+    ...search.chains,
+    ...[...parts].flatMap((part) => profileChains(part, family)),
+  ];
+}
+
+function chainOf(name: string, rules: readonly Rule[]): Chain {
+  return { name, rules: [...rules, `-g ${REJECT_CHAIN}`] };
+}
 
 /** What is written the same in this family is one rule. */
 function allowRules(
   allows: readonly Allow[],
   side: { readonly direction: Direction; readonly family: IpFamily },
 ): readonly Rule[] {
-  const policyByMatch = new Map<string, string>();
-  for (const allow of allows) {
-    const match = allowMatch(allow, side);
-    if (match === undefined) continue;
-    const policy = policyByMatch.get(match);
-    if (policy === undefined || allow.policy < policy) policyByMatch.set(match, allow.policy);
-  }
+  const policiesByMatch = new Map<string, readonly string[]>();
+  for (const allow of allows)
+    for (const match of allowMatches(allow, side))
+      policiesByMatch.set(match, [...(policiesByMatch.get(match) ?? []), ...allow.policies]);
   // A rule without a match lets everything pass: the others would be looked at for nothing.
-  const everything = policyByMatch.get('');
+  const everything = policiesByMatch.get('');
   const matches =
-    everything === undefined ? [...policyByMatch].sort(([a], [b]) => (a < b ? -1 : 1)) : [['', everything] as const];
-  return matches.map(([match, policy]) =>
-    [match, comment(policy), '-j RETURN'].filter((part) => part !== '').join(' '),
+    everything === undefined ? [...policiesByMatch].sort(([a], [b]) => (a < b ? -1 : 1)) : [['', everything] as const];
+  return matches.map(([match, policies]) =>
+    [match, comment(policiesText([...new Set(policies)].sort())), '-j RETURN'].filter((part) => part !== '').join(' '),
   );
 }
 
-/** Returns the match of one allow, `''` for everything, `undefined` when nothing of this family can match. */
-function allowMatch(
+/** Returns the matches of one allow, `''` for everything; none when nothing of this family can match. */
+function allowMatches(
   { peers, ports }: Allow,
   side: { readonly direction: Direction; readonly family: IpFamily },
-): string | undefined {
+): readonly string[] {
   const peer = peerMatch(peers, side);
-  if (peer === undefined) return undefined;
-  const { protocol, port } = portMatch(ports);
-  // The order in which iptables prints: address, protocol, then the matches.
-  const parts = peer.kind === 'address' ? [peer.text, protocol, port] : [protocol, peer.text, port];
-  return parts.filter((part) => part !== '').join(' ');
+  if (peer === undefined) return [];
+  return portMatches(ports).map(({ protocol, port }) => {
+    // The order in which iptables prints: address, protocol, then the matches.
+    const parts = peer.kind === 'address' ? [peer.text, protocol, port] : [protocol, peer.text, port];
+    return parts.filter((part) => part !== '').join(' ');
+  });
 }
 
 type PeerText = { readonly kind: 'address' | 'set'; readonly text: string };
@@ -88,13 +110,10 @@ function setDimensions(groupKey: string, direction: Direction): string {
   return groupKey.startsWith('addressPorts ') ? 'dst,dst' : 'dst';
 }
 
-function portMatch(ports: PortMatch): { readonly protocol: string; readonly port: string } {
-  if (ports.kind === 'any') return { protocol: '', port: '' };
-  const name = ports.protocol.toLowerCase();
-  if (ports.kind === 'inGroup' || (ports.from === 0 && ports.to === 65_535))
-    return { protocol: `-p ${name}`, port: '' };
-  const range = ports.from === ports.to ? `${ports.from}` : `${ports.from}:${ports.to}`;
-  // The sctp match is a module of its own that small kernels leave out; multiport knows the protocol too.
-  const match = ports.protocol === 'SCTP' ? `-m multiport --dports ${range}` : `-m ${name} --dport ${range}`;
-  return { protocol: `-p ${name}`, port: match };
+function portMatches(ports: readonly PortMatch[]): readonly PortText[] {
+  const others = ports
+    .filter((match) => match.kind !== 'range')
+    .map((match) => ({ protocol: match.kind === 'any' ? '' : `-p ${match.protocol.toLowerCase()}`, port: '' }));
+  const ranges = ports.filter((match) => match.kind === 'range');
+  return [...others, ...[...Map.groupBy(ranges, ({ protocol }) => protocol).values()].flatMap(rangeMatches)];
 }

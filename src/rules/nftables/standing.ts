@@ -103,8 +103,6 @@ const BRIDGE_CHAINS: Readonly<Record<string, NftChain>> = {
   sources: {
     comment: "drops what does not have its port's own source; ARP too",
     rules: [
-      'iifname . ip saddr @sources4 return',
-      'iifname . ip6 saddr @sources6 return',
       'iifname . arp saddr ip @sources4 return',
       // The node takes what is in VLAN 0 for untagged, and the rules below do not all see into VLANs.
       'ether type 8021q drop',
@@ -114,6 +112,13 @@ const BRIDGE_CHAINS: Readonly<Record<string, NftChain>> = {
       'meta protocol ip drop',
       'meta protocol ip6 drop',
       'meta protocol arp drop',
+    ],
+  },
+  usual: {
+    comment: "what neither of the next two would drop: untagged, with a source, for the pod's own address",
+    rules: [
+      'ip saddr != 0.0.0.0 oifname . ip daddr @sources4 accept',
+      'ip6 saddr != { ::, fe80::/10 } oifname . ip6 daddr @sources6 accept',
     ],
   },
   bridged: {
@@ -146,11 +151,22 @@ const BRIDGE_CHAINS: Readonly<Record<string, NftChain>> = {
   },
   prerouting: {
     hook: 'type filter hook prerouting priority -300; policy accept;',
-    rules: ['iifname @interfaces jump sources'],
+    // Almost everything: one lookup.
+    rules: [
+      'iifname . ip saddr @sources4 accept',
+      'iifname . ip6 saddr @sources6 accept',
+      'iifname @interfaces jump sources',
+    ],
   },
   forward: {
     hook: 'type filter hook forward priority -300; policy accept;',
-    rules: ['iifname @interfaces jump bridged', 'oifname @interfaces jump delivered'],
+    // The link's own type, which is not that of what is behind a VLAN tag.
+    rules: [
+      'ether type ip jump usual',
+      'ether type ip6 jump usual',
+      'iifname @interfaces jump bridged',
+      'oifname @interfaces jump delivered',
+    ],
   },
 };
 
