@@ -8,6 +8,8 @@ export interface Wanted {
   readonly pods: readonly AttachedPod[];
   /** Attachments, by `idOf`, that a DEL under way is taking out: what is theirs in the kernel is not ours to touch. */
   readonly leaving: ReadonlySet<string>;
+  /** Attachments that came, or went, during the last look: what is theirs is not ours to touch before it is known what that is. */
+  readonly unsettled: readonly PodHooks[];
   readonly claimMark: () => Mark;
 }
 

@@ -34,6 +34,9 @@ export interface PodKernel {
   /** Takes out what `hookIn` has left when something failed later, or half-way. Throws a CommandError. */
   undo(hooking: Pick<Hooking, 'hooks' | 'again'>): void;
 
-  /** Returns, in words, what of a pod that was hooked in is not in place. */
-  missing(hooks: PodHooks): readonly string[];
+  /**
+   * Returns, in words, what of a pod that was hooked in is not in place. `agent`: a live agent sees to all that is not the pod's own, so that it is
+   * looked at only where something of the pod's own is missing. Writes nothing. Throws a ToolMissingError.
+   */
+  missing(hooks: PodHooks, options: { readonly agent: boolean }): readonly string[];
 }

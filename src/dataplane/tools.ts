@@ -1,4 +1,4 @@
-import { accessSync, constants } from 'node:fs';
+import { accessSync, constants, existsSync } from 'node:fs';
 
 /** An environment, as `process.env` is one. */
 export type Environment = Readonly<Record<string, string | undefined>>;
@@ -26,6 +26,8 @@ function pathOf(env: Environment): string {
 }
 
 function isExecutable(path: string): boolean {
+  // In most directories it is not, and an error costs several times what the question does.
+  if (!existsSync(path)) return false;
   try {
     accessSync(path, constants.X_OK);
     return true;

@@ -1,11 +1,18 @@
 import type { PodJudgement } from './pod.ts';
 import type { WantedPolicy } from './wanted.ts';
 
-/** Returns who is judged by a profile: `ingress of NAMESPACE/POD`. */
-export function judgedBy(profile: string, { judgements }: WantedPolicy): readonly string[] {
-  const leadsThere = (judgement: PodJudgement) => judgement.kind === 'profile' && judgement.chain === profile;
-  return [...judgements].flatMap(([key, { ingress, egress }]) => [
-    ...(leadsThere(ingress) ? [`ingress of ${key}`] : []),
-    ...(leadsThere(egress) ? [`egress of ${key}`] : []),
-  ]);
+/** Returns who is judged by each profile that judges anybody, by its name: `ingress of NAMESPACE/POD`. */
+export function judgedBy({ judgements }: WantedPolicy): ReadonlyMap<string, readonly string[]> {
+  const judged = new Map<string, string[]>();
+  const note = (judgement: PodJudgement, who: string) => {
+    if (judgement.kind !== 'profile') return;
+    const known = judged.get(judgement.chain);
+    if (known === undefined) judged.set(judgement.chain, [who]);
+    else known.push(who);
+  };
+  for (const [key, { ingress, egress }] of judgements) {
+    note(ingress, `ingress of ${key}`);
+    note(egress, `egress of ${key}`);
+  }
+  return judged;
 }

@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { NftFamily } from '../../src/rules/nftables/table.ts';
 import { nftEvents } from './nftEvents.ts';
-import { listedTable } from './nftNode.ts';
+import { listedBlocks, listedTable } from './nftNode.ts';
 import { NftRuleset } from './nftRuleset.ts';
 import { RefusedError } from './restoreTable.ts';
 
@@ -21,7 +21,7 @@ type Interruption = () => Ending | undefined;
 /** nft, found by PATH, over a ruleset that lives in this process. Its `monitor` tells of each transaction that changed something. */
 export class FakeNft {
   readonly ruleset = new NftRuleset();
-  /** Every run so far that was not `monitor`: `list inet`, `list bridge`, `commit`. */
+  /** Every run so far that was not `monitor`: `list inet`, `list bridge`, `list set`, `commit`. */
   readonly runs: string[] = [];
   /** The text of each transaction that was asked for. */
   readonly commits: string[] = [];
@@ -120,25 +120,33 @@ export class FakeNft {
   }
 
   #answer(socket: Socket, { args, input }: { readonly args: string; readonly input: string }): void {
-    const [, family] = /^--stateless --numeric-priority list table (inet|bridge) kube-nwplcy$/.exec(args) ?? [];
-    const run = args === '--file -' ? 'commit' : `list ${family ?? `?${args}`}`;
+    const [, family, set] =
+      /^--stateless --numeric-priority list (?:table (inet|bridge) kube-nwplcy|set inet kube-nwplcy (\S+))$/.exec(
+        args,
+      ) ?? [];
+    const isKnown = family !== undefined || set !== undefined;
+    const run = args === '--file -' ? 'commit' : `list ${family ?? (isKnown ? 'set' : `?${args}`)}`;
     this.runs.push(run);
     if (run === 'commit') this.commits.push(input);
     const ending = this.#interruptions.get(run)?.shift()?.();
-    const { exitCode, stdout = '', stderr = '' } = ending ?? this.#perform(input, family as NftFamily | undefined);
+    const perform = () => (isKnown ? this.#list(family as NftFamily | undefined, set) : this.#commit(input));
+    const { exitCode, stdout = '', stderr = '' } = ending ?? perform();
     const number = this.runs.length;
     writeFileSync(join(this.#directory, `${number}.out`), stdout);
     writeFileSync(join(this.#directory, `${number}.err`), stderr);
     socket.end(`${number} ${exitCode}\n`);
   }
 
-  #perform(input: string, family: NftFamily | undefined): Ending {
-    if (family !== undefined) {
-      const stdout = listedTable(this.ruleset, family);
-      return stdout === undefined
-        ? { exitCode: 1, stderr: 'Error: No such file or directory\n' }
-        : { exitCode: 0, stdout };
-    }
+  #list(family: NftFamily | undefined, set = ''): Ending {
+    const block = listedBlocks(this.ruleset).get(`inet ${set}`);
+    const listed = block === undefined ? undefined : `table inet kube-nwplcy {\n${block}\n}\n`;
+    const stdout = family === undefined ? listed : listedTable(this.ruleset, family);
+    return stdout === undefined
+      ? { exitCode: 1, stderr: 'Error: No such file or directory\n' }
+      : { exitCode: 0, stdout };
+  }
+
+  #commit(input: string): Ending {
     try {
       this.commit(input);
       return { exitCode: 0 };

@@ -1,6 +1,6 @@
 import { etherTypeOf, l4proto, protocolOf, type PacketView } from './nftFields.ts';
 import type { NftElement, NftSet, NftTable } from './nftModel.ts';
-import type { Dependency, Key, MatchStatement, VmapStatement } from './nftRule.ts';
+import type { Dependency, Key, MatchStatement, Verdict, VmapStatement } from './nftRule.ts';
 
 /** Tells whether a match of a table's rule holds for a packet. */
 export function matches(table: NftTable, match: MatchStatement, view: PacketView): boolean {
@@ -9,10 +9,12 @@ export function matches(table: NftTable, match: MatchStatement, view: PacketView
   return isWanted(table, match, values) !== match.negated;
 }
 
-/** Returns the element of a map that a packet finds, or `undefined`. */
-export function foundElement(table: NftTable, vmap: VmapStatement, view: PacketView): NftElement | undefined {
+/** Returns the verdict of the element of a map that a packet finds, or `undefined`. */
+export function foundVerdict(table: NftTable, vmap: VmapStatement, view: PacketView): Verdict | undefined {
   const values = valuesOf(vmap, view);
-  return values && elementOf(setNamed(table, vmap.map), values);
+  if (values === undefined) return undefined;
+  if (typeof vmap.map === 'string') return elementOf(setNamed(table, vmap.map), values)?.verdict;
+  return vmap.map.find(({ key }) => isWithin(key, values))?.verdict;
 }
 
 /** Tells whether a packet has what a statement silently asks for first. */

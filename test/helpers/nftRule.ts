@@ -38,7 +38,13 @@ export interface VmapStatement {
   readonly kind: 'vmap';
   readonly fields: readonly Field[];
   readonly dependencies: readonly Dependency[];
-  readonly map: string;
+  /** A name, or what is written in the rule itself. */
+  readonly map: string | readonly VmapElement[];
+}
+
+export interface VmapElement {
+  readonly key: Key;
+  readonly verdict: Verdict;
 }
 
 /** The mark becomes (mark & mask) ^ value. */
@@ -76,16 +82,21 @@ export function chainOfVerdict(verdict: Verdict | undefined): string | undefined
   return verdict !== undefined && 'chain' in verdict ? verdict.chain : undefined;
 }
 
-/** Returns the chains that a rule leads to by itself, without its maps. */
+/** Returns the chains that a rule leads to by itself, without the maps that it names. */
 export function chainsOfRule({ statements }: Rule): readonly string[] {
-  return statements.flatMap((statement) =>
-    statement.kind === 'verdict' ? (chainOfVerdict(statement.verdict) ?? []) : [],
-  );
+  return statements.flatMap((statement) => verdictsOf(statement).flatMap((verdict) => chainOfVerdict(verdict) ?? []));
+}
+
+function verdictsOf(statement: Statement): readonly Verdict[] {
+  if (statement.kind === 'verdict') return [statement.verdict];
+  return statement.kind === 'vmap' && typeof statement.map !== 'string'
+    ? statement.map.map(({ verdict }) => verdict)
+    : [];
 }
 
 /** Returns the set or map that a statement names, or `undefined`. */
 export function setOf(statement: Statement): string | undefined {
-  if (statement.kind === 'vmap') return statement.map;
+  if (statement.kind === 'vmap') return typeof statement.map === 'string' ? statement.map : undefined;
   return statement.kind === 'match' && statement.wanted.kind === 'set' ? statement.wanted.name : undefined;
 }
 

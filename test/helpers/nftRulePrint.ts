@@ -1,6 +1,6 @@
 import type { Field } from './nftFields.ts';
 import { keyText } from './nftKeys.ts';
-import type { Dependency, MatchStatement, Rule, Statement, Verdict, Wanted } from './nftRule.ts';
+import type { Dependency, MatchStatement, Rule, Statement, Verdict, VmapStatement, Wanted } from './nftRule.ts';
 import { rangeText, TYPES } from './nftTypes.ts';
 
 /** Returns a rule as nft 1.0.6 prints it: what another statement implies is left out. */
@@ -77,7 +77,7 @@ function statementText(statement: Statement, transport: bigint | undefined): str
     case 'match':
       return matchText(statement, transport);
     case 'vmap':
-      return `${fieldsText(statement.fields, transport)} vmap @${statement.map}`;
+      return `${fieldsText(statement.fields, transport)} vmap ${mapText(statement)}`;
     case 'setMark':
       return setMarkText(statement);
     case 'verdict':
@@ -93,6 +93,12 @@ function statementText(statement: Statement, transport: bigint | undefined): str
 function fieldsText(fields: readonly Field[], transport: bigint | undefined): string {
   const header = transport !== undefined && hasPorts(transport) ? TYPES.inet_proto.print(transport) : 'th';
   return fields.map(({ name }) => name.replace(/^th /, `${header} `)).join(' . ');
+}
+
+function mapText({ fields, map }: VmapStatement): string {
+  if (typeof map === 'string') return `@${map}`;
+  const types = fields.map(({ type }) => type);
+  return `{ ${map.map(({ key, verdict }) => `${keyText(types, key)} : ${verdictText(verdict)}`).join(', ')} }`;
 }
 
 function matchText({ fields, negated, wanted }: MatchStatement, transport: bigint | undefined): string {

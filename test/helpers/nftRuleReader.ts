@@ -1,7 +1,17 @@
 import { L4PROTO, readField, type Field } from './nftFields.ts';
 import { commentOf, nameOf } from './nftNames.ts';
 import { KnownProtocols } from './nftProtocols.ts';
-import type { Key, MatchStatement, Rule, Statement, TableFamily, Verdict, Wanted } from './nftRule.ts';
+import type {
+  Key,
+  MatchStatement,
+  Rule,
+  Statement,
+  TableFamily,
+  Verdict,
+  VmapElement,
+  VmapStatement,
+  Wanted,
+} from './nftRule.ts';
 import type { NftReader } from './nftTokens.ts';
 import { sortedKeys } from './nftKeys.ts';
 import { asElement, parseRange, TYPES, type KeyRange, type TypeName } from './nftTypes.ts';
@@ -125,7 +135,7 @@ class RuleReader {
     const fields = [readField(this.#reader)];
     while (this.#reader.take('.')) fields.push(readField(this.#reader));
     const dependencies = fields.flatMap((field) => this.#protocols.ask(field));
-    if (this.#reader.take('vmap')) return { kind: 'vmap', fields, dependencies, map: this.#readSetName() };
+    if (this.#reader.take('vmap')) return { kind: 'vmap', fields, dependencies, map: this.#readMap(fields) };
     const isMasked = fields[0]?.name === 'ct mark' && (this.#reader.take('&') || this.#reader.take('and'));
     const mask = isMasked ? this.#readMark() : undefined;
     const negated = this.#reader.take('!=');
@@ -169,6 +179,18 @@ class RuleReader {
     this.#reader.expect('}');
     if (keys.length === 0) throw new RefusedError("syntax error, unexpected '}'");
     return keys;
+  }
+
+  #readMap(fields: readonly Field[]): VmapStatement['map'] {
+    if (!this.#reader.take('{')) return this.#readSetName();
+    const elements: VmapElement[] = [];
+    do {
+      const key = readKey(this.#reader, typesOf(fields));
+      this.#reader.expect(':');
+      elements.push({ key, verdict: readVerdict(this.#reader) });
+    } while (this.#reader.take(','));
+    this.#reader.expect('}');
+    return sortedElements(fields, elements);
   }
 
   #isPrefix(): boolean {
@@ -219,6 +241,23 @@ function anonymousSet(fields: readonly Field[], keys: readonly Key[]): Wanted {
       merged.map((range) => [asElement(field?.type ?? 'mark', range)]),
     ),
   };
+}
+
+/** Returns what nft makes of a map that is written in a rule: in order, what touches not as one. */
+function sortedElements(fields: readonly Field[], elements: readonly VmapElement[]): readonly VmapElement[] {
+  if (fields.length > 1) throw new Error('Cannot read nft text: a map of concatenations in a rule');
+  const sorted = elements.toSorted((a, b) => (startOf(a) < startOf(b) ? -1 : 1));
+  if (sorted.some((element, index) => index > 0 && startOf(element) <= endOf(sorted[index - 1])))
+    throw new RefusedError('conflicting intervals specified');
+  return sorted;
+}
+
+function startOf({ key }: VmapElement): bigint {
+  return key[0]?.from ?? 0n;
+}
+
+function endOf(element: VmapElement | undefined): bigint {
+  return element?.key[0]?.to ?? -1n;
 }
 
 function mergedRanges(ranges: readonly KeyRange[]): readonly KeyRange[] {

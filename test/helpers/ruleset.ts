@@ -1,5 +1,6 @@
 import type { Cluster } from '../../src/kube/cluster.ts';
 import type { IpFamily } from '../../src/net/family.ts';
+import { HeldSets } from '../../src/rules/heldSets.ts';
 import { addressSets } from '../../src/rules/iptables/addressSet.ts';
 import { planChains, withGeneration } from '../../src/rules/iptables/chainPlan.ts';
 import { planIpsets } from '../../src/rules/iptables/ipsetPlan.ts';
@@ -20,8 +21,7 @@ export function rulesetText(
   { generation = 1, ...options }: RulesOptions & { readonly generation?: number },
 ): Readonly<Record<IpFamily, RulesetText>> {
   const { policy, pods } = nodeContent(cluster, options);
-  const wantedSets = [...policy.groups.values()].flatMap(addressSets);
-  const sets = planIpsets(new Map(), new Map(wantedSets.map((set) => [set.name, set]))).fill.join('\n');
+  const sets = planIpsets(new HeldSets(addressSets).plan(policy.groups).changes).fill.join('\n');
   const textOf = (family: IpFamily): RulesetText => {
     const plan = planChains(NOTHING_IN_KERNEL, wantedChains(pods, { family, profiles: policy.profiles }), family);
     const { after } = withGeneration(plan, { family, mark: generationMark(generation, DEFAULT_MARK_MASK) });

@@ -305,6 +305,21 @@ describe('jump, goto, return and maps', () => {
       elements: '10.0.0.2 : accept',
       verdict: 'drop',
     },
+    {
+      name: 'a map in the rule goes to a chain',
+      rules: 'f tcp dport vmap { 79 : drop, 80-81 : goto a, 82 : drop }; f drop; a drop; late reject',
+      verdict: 'drop',
+    },
+    {
+      name: 'a map in the rule without the key goes on',
+      rules: 'f tcp dport vmap { 1-79 : accept, 81 : accept }; f drop',
+      verdict: 'drop',
+    },
+    {
+      name: 'a map in the rule of another protocol goes on',
+      rules: 'f udp dport vmap { 1-80 : accept, 81 : accept }; f drop',
+      verdict: 'drop',
+    },
     { name: 'a map ends its rule', rules: 'f ip saddr vmap @m drop', elements: '10.0.0.1 : goto a', verdict: 'accept' },
     { name: 'accept leaves the base chain alone', rules: 'f accept; f drop; late drop', verdict: 'drop' },
     { name: 'accept ends the base chain', rules: 'f jump a; f drop; a accept', verdict: 'accept' },

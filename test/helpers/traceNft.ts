@@ -1,5 +1,5 @@
 import type { Hook, PacketView } from './nftFields.ts';
-import { foundElement, hasAll, matches } from './nftMatches.ts';
+import { foundVerdict, hasAll, matches } from './nftMatches.ts';
 import type { BaseHook, NftChain, NftRule, NftTable, NftTables } from './nftModel.ts';
 import { ruleText } from './nftRulePrint.ts';
 import type { SetMarkStatement, TableFamily, Verdict } from './nftRule.ts';
@@ -153,9 +153,9 @@ class Walk {
           if (!matches(this.#table, statement, view)) return { outcome: undefined, view };
           break;
         case 'vmap': {
-          const element = foundElement(this.#table, statement, view);
-          if (element?.verdict === undefined) return { outcome: undefined, view };
-          outcome = element.verdict;
+          const verdict = foundVerdict(this.#table, statement, view);
+          if (verdict === undefined) return { outcome: undefined, view };
+          outcome = verdict;
           break;
         }
         case 'setMark': {

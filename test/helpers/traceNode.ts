@@ -1,7 +1,10 @@
 import type { Cluster } from '../../src/kube/cluster.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../../src/rules/mark.ts';
+import { HeldSets } from '../../src/rules/heldSets.ts';
 import { withGeneration } from '../../src/rules/nftables/generation.ts';
+import { peerSets } from '../../src/rules/nftables/peerSets.ts';
 import { planTables } from '../../src/rules/nftables/plan.ts';
+import { NFT_FAMILIES } from '../../src/rules/nftables/table.ts';
 import { wantedTables } from '../../src/rules/nftables/wantedTables.ts';
 import { nodeContent, type RulesOptions } from './nodeRules.ts';
 import { NftRuleset } from './nftRuleset.ts';
@@ -27,7 +30,8 @@ export function nodeTracer(
   const { policy, pods } = nodeContent(cluster, options);
   const nothing = { inet: undefined, bridge: undefined };
   const untouched = { chains: new Set<string>(), interfaces: new Set<string>() };
-  const plan = planTables(nothing, { wanted: wantedTables(pods, policy), untouched });
+  const peers = new HeldSets(peerSets).plan(policy.groups);
+  const plan = planTables(nothing, { wanted: wantedTables(pods, policy), peers, untouched, toMake: NFT_FAMILIES });
   const { commands } = withGeneration(plan, generationMark(1, DEFAULT_MARK_MASK));
   const ruleset = NftRuleset.of(`${commands.join('\n')}\n`);
   return (packet) => traceNft(ruleset, packet);

@@ -1,7 +1,8 @@
-import { execa } from 'execa';
-import { parseIpsetSave, type SetContents } from '../../rules/iptables/ipsetPlan.ts';
+import type { FoundSet } from '../../rules/heldSets.ts';
+import { parseIpsetSave } from '../../rules/iptables/ipsetPlan.ts';
 import { isOurSet } from '../../rules/names.ts';
 import { CommandError } from '../commandError.ts';
+import { runProgram } from '../runProgram.ts';
 
 /** Runs the lines of an ipset plan in order. What is there already, or gone already, is no error. Throws a CommandError. */
 export async function restoreIpsets(lines: readonly string[]): Promise<void> {
@@ -9,7 +10,7 @@ export async function restoreIpsets(lines: readonly string[]): Promise<void> {
 }
 
 /** Returns our sets as they are in the kernel. Throws a CommandError. */
-export async function readIpsets(): Promise<SetContents> {
+export async function readIpsets(): Promise<ReadonlyMap<string, FoundSet>> {
   return parseIpsetSave(await run(['save'], ''), isOurSet);
 }
 
@@ -25,7 +26,7 @@ export async function countIpsetMembers(): Promise<ReadonlyMap<string, number>> 
 }
 
 async function run(args: readonly string[], input: string): Promise<string> {
-  const result = await execa('ipset', args, { input, reject: false, stripFinalNewline: false, env: { LC_ALL: 'C' } });
+  const result = await runProgram('ipset', { args, input });
   if (result.failed) throw new CommandError({ file: 'ipset', args, result });
   return result.stdout;
 }

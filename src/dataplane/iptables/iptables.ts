@@ -1,17 +1,16 @@
-import { execa } from 'execa';
 import type { IpFamily } from '../../net/family.ts';
 import type { Rule } from '../../rules/iptables/chain.ts';
 import { JUMPS, STANDING_CHAINS } from '../../rules/iptables/entryChains.ts';
 import { jumpStates, parseChains, type KernelChains } from '../../rules/iptables/kernelChains.ts';
 import { restoreText, type RestoreLines } from '../../rules/iptables/podRestore.ts';
 import { CommandError } from '../commandError.ts';
-import { isBusy, isMissingChain, isUnreadable, type IptablesFailure } from './errors.ts';
+import { runProgram, type ProgramEnd } from '../runProgram.ts';
+import { isBusy, isMissingChain, isUnreadable } from './errors.ts';
 import { restoreCommand, type IptablesVariant } from './sync.ts';
 import { listedPlace, listingArguments, type JumpChain } from './nftListing.ts';
 
 // The legacy lock is waited for by the program, an outdated view of nft by us.
 const ARGUMENTS = ['--noflush', '--wait', '5'];
-const OPTIONS = { reject: false, stripFinalNewline: false, env: { LC_ALL: 'C' } } as const;
 const BUSY_ATTEMPTS = 20;
 const PAUSE_MS = 10;
 
@@ -57,7 +56,7 @@ export class Iptables {
     let doubted: string | undefined;
     for (;;) {
       const result = await this.#run(left.map((name) => `-S ${name}`));
-      if (result.failed && !isMissingChain(failureOf(result)))
+      if (result.failed && !isMissingChain(result))
         throw new CommandError({ file: this.#file, args: ARGUMENTS, result });
       const printed = parseChains(result.stdout);
       for (const [name, rules] of printed) chains.set(name, rules);
@@ -76,32 +75,22 @@ export class Iptables {
    */
   async #readJumpBlindly(chain: JumpChain): Promise<readonly Rule[]> {
     const check = await this.#run([`-C ${chain} ${JUMPS[chain]}`]);
-    if (check.failed && !isUnreadable(failureOf(check))) return [];
+    if (check.failed && !isUnreadable(check)) return [];
     // What nft prints is not the legacy table.
     if (this.#backend === 'iptables-legacy') return [JUMPS[chain]];
-    const listing = await execa('nft', listingArguments(this.family, chain), { ...OPTIONS, stdin: 'ignore' });
+    const listing = await runProgram('nft', { args: listingArguments(this.family, chain) });
     const place = listing.failed ? 'right' : listedPlace(listing.stdout, { chain, isFound: !check.failed });
     return { right: [JUMPS[chain]], wrong: [OTHERS, JUMPS[chain]], missing: [] }[place];
   }
 
   /** Runs one transaction, again while another writer is in the way. */
-  async #run(lines: RestoreLines) {
+  async #run(lines: RestoreLines): Promise<ProgramEnd> {
     for (let attempt = 1; ; attempt += 1) {
-      const result = await execa(this.#file, ARGUMENTS, { ...OPTIONS, input: restoreText(lines) });
-      if (!result.failed || attempt === BUSY_ATTEMPTS || !isBusy(failureOf(result))) return result;
+      const result = await runProgram(this.#file, { args: ARGUMENTS, input: restoreText(lines) });
+      if (!result.failed || attempt === BUSY_ATTEMPTS || !isBusy(result)) return result;
       await pause();
     }
   }
-}
-
-function failureOf({
-  exitCode,
-  stderr,
-}: {
-  readonly exitCode?: number | undefined;
-  readonly stderr?: string;
-}): IptablesFailure {
-  return { exitCode, stderr: stderr ?? '' };
 }
 
 async function pause(): Promise<void> {

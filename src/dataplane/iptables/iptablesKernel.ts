@@ -1,15 +1,15 @@
 import { familyOf, type IpFamily } from '../../net/family.ts';
-import { addressSets, type AddressSet } from '../../rules/iptables/addressSet.ts';
-import { planChains, targetOf, withGeneration, type ChainPlan } from '../../rules/iptables/chainPlan.ts';
-import { planIpsets, type SetContents } from '../../rules/iptables/ipsetPlan.ts';
+import { addressSets } from '../../rules/iptables/addressSet.ts';
+import { planChains, withGeneration, type ChainPlan } from '../../rules/iptables/chainPlan.ts';
+import { HeldSets } from '../../rules/heldSets.ts';
+import { planIpsets } from '../../rules/iptables/ipsetPlan.ts';
 import { NOTHING_IN_KERNEL, type KernelChains } from '../../rules/iptables/kernelChains.ts';
 import type { Mark } from '../../rules/mark.ts';
 import { PROFILES_CHAIN } from '../../rules/names.ts';
-import type { Rule } from '../../rules/iptables/chain.ts';
+import { targetOf, type Rule } from '../../rules/iptables/chain.ts';
 import { podChains, podHookRules } from '../../rules/iptables/podChains.ts';
 import { attachmentOf, type PodHooks, type PodJudgements } from '../../rules/pod.ts';
 import { HOOK_CHAINS, podChainNames, withHooks } from '../../rules/iptables/podRestore.ts';
-import type { WantedPolicy } from '../../rules/wanted.ts';
 import { wantedChains } from '../../rules/iptables/wantedChains.ts';
 import type { Applied, Kernel, Wanted } from '../kernel.ts';
 import { countIpsetMembers, readIpsets, restoreIpsets } from './ipset.ts';
@@ -23,12 +23,11 @@ export class IptablesKernel implements Kernel {
   readonly families: readonly IpFamily[];
   readonly #tables: readonly Iptables[];
   readonly #chains = new Map<IpFamily, KernelChains>();
-  #sets: SetContents = new Map();
+  readonly #sets = new HeldSets(addressSets);
   // A crash between a set's change and the generation leaves no trace: whoever starts raises it once.
   #owesGeneration = true;
   /** Whether something was closed since `apply` last told. */
   #closed = false;
-  #rendered: { readonly policy: WantedPolicy; readonly sets: ReadonlyMap<string, AddressSet> } | undefined;
 
   constructor(tables: readonly Iptables[]) {
     this.#tables = tables;
@@ -59,15 +58,8 @@ export class IptablesKernel implements Kernel {
   }
 
   async #readSets(thorough: boolean): Promise<void> {
-    if (!thorough) {
-      const counts = await countIpsetMembers();
-      if (
-        counts.size === this.#sets.size &&
-        [...this.#sets].every(([name, { members }]) => counts.get(name) === members.size)
-      )
-        return;
-    }
-    this.#sets = await readIpsets();
+    if (!thorough && this.#sets.hasSizes(await countIpsetMembers())) return;
+    this.#sets.found(await readIpsets());
   }
 
   async #readChains(
@@ -116,46 +108,41 @@ export class IptablesKernel implements Kernel {
 
   /** Sets are filled before rules name them, each family's rules change in one transaction, and sets are destroyed when no rule names them any more. */
   async apply(wanted: Wanted): Promise<Applied> {
-    const sets = await this.#fillSets(wanted);
+    const filled = await this.#fillSets(wanted);
     const mark = memoized(wanted.claimMark);
     const plans = await allDone(this.#tables.map((table) => this.#applyChains(table, { wanted, mark })));
     this.#owesGeneration = false;
-    const destroyed = await this.#destroySets(sets.stale);
+    const destroyed = await this.#destroySets(filled.stale, plans);
     const closed = this.#closed;
     this.#closed = false;
-    return { changed: sets.fill.length + destroyed > 0 || plans.some(({ lines }) => lines.length > 0), closed };
+    return { changed: filled.lines + destroyed > 0 || plans.some(({ lines }) => lines.length > 0), closed };
   }
 
-  async #fillSets({ policy }: Wanted): Promise<ReturnType<typeof planIpsets>> {
-    const wanted = this.#wantedSets(policy);
-    const plan = planIpsets(this.#sets, wanted);
+  async #fillSets({
+    policy: { groups },
+  }: Wanted): Promise<{ readonly lines: number; readonly stale: ReadonlySet<string> }> {
+    let plan = this.#sets.plan(groups);
+    if (plan.unknown.length > 0) {
+      this.#sets.foundAmong(plan.unknown, await readIpsets());
+      plan = this.#sets.plan(groups);
+    }
+    const { fill, closes } = planIpsets(plan.changes);
     // Before the write: if it fails half-way, what it had removed must still raise the generation some day. A member whose pod is gone counts too:
     // the next pod with that address may send what looks like the old one's flow.
-    // So does a hole: while a network's exception was missing, its flows were judged without.
-    if (plan.removed.length > 0 || plan.fill.some((line) => line.endsWith(' nomatch'))) this.#owesGeneration = true;
-    await restoreIpsets(plan.fill);
-    this.#sets = union(this.#sets, wanted);
-    return plan;
+    if (closes) this.#owesGeneration = true;
+    await restoreIpsets(fill);
+    this.#sets.settle(plan);
+    return { lines: fill.length, stale: plan.stale };
   }
 
-  /** A policy stays the same over many passes. */
-  #wantedSets(policy: WantedPolicy): ReadonlyMap<string, AddressSet> {
-    if (this.#rendered?.policy !== policy) {
-      const sets = [...policy.groups.values()].flatMap(addressSets);
-      this.#rendered = { policy, sets: new Map(sets.map((set) => [set.name, set])) };
-    }
-    return this.#rendered.sets;
-  }
-
-  /** The profile of a pod whose ADD is under way may name a set that is wanted no more; it is destroyed another time. */
-  async #destroySets(stale: readonly string[]): Promise<number> {
-    if (stale.length === 0) return 0;
-    const rules = [...this.#chains.values()].flatMap(({ chains }) => [...chains.values()].flat());
-    const inUse = new Set(rules.map((rule) => /--match-set (\S+)/.exec(rule)?.[1]));
-    const unused = stale.filter((name) => !inUse.has(name));
-    await restoreIpsets(unused.map((name) => `destroy ${name}`));
-    this.#sets = new Map([...this.#sets].filter(([name]) => !unused.includes(name)));
-    return unused.length;
+  /** The profile of a pod whose ADD is under way may name a set that is wanted no more; it is destroyed another time. Wanted chains name wanted sets. */
+  async #destroySets(stale: ReadonlySet<string>, plans: readonly ChainPlan[]): Promise<number> {
+    if (stale.size === 0) return 0;
+    const rules = plans.flatMap(({ left, after }) => left.flatMap((name) => after.chains.get(name) ?? []));
+    const unused = stale.difference(new Set(rules.map((rule) => /--match-set (\S+)/.exec(rule)?.[1])));
+    await restoreIpsets([...unused].map((name) => `destroy ${name}`));
+    this.#sets.settleGone(unused);
+    return unused.size;
   }
 
   async #applyChains(
@@ -164,11 +151,12 @@ export class IptablesKernel implements Kernel {
   ): Promise<ChainPlan> {
     const { family } = table;
     const chains = wantedChains(wanted.pods, { family, profiles: wanted.policy.profiles });
-    const plan = planChains(
-      this.#chains.get(family) ?? NOTHING_IN_KERNEL,
-      { ...chains, pending: new Set([...chains.pending, ...chainsOf(wanted.leaving)]) },
-      family,
-    );
+    const pending = new Set([
+      ...chains.pending,
+      ...chainsOf(wanted.leaving),
+      ...wanted.unsettled.flatMap(podChainNames),
+    ]);
+    const plan = planChains(this.#chains.get(family) ?? NOTHING_IN_KERNEL, { ...chains, pending }, family);
     const closes = plan.closes || this.#owesGeneration;
     const whole = closes ? withGeneration(plan, { family, mark: mark() }) : plan;
     if (whole.lines.length > 0) await table.restore(whole.lines);
@@ -198,11 +186,6 @@ function withoutChains(chains: KernelChains['chains'], gone: ReadonlySet<string>
 async function allDone<T>(promises: readonly Promise<T>[]): Promise<readonly T[]> {
   await Promise.allSettled(promises);
   return Promise.all(promises);
-}
-
-/** Sets that are no longer wanted stay until no rule names them. */
-function union(actual: SetContents, wanted: ReadonlyMap<string, AddressSet>): SetContents {
-  return new Map<string, Pick<AddressSet, 'members'>>([...actual, ...wanted]);
 }
 
 function memoized<T>(make: () => T): () => T {

@@ -108,8 +108,10 @@ export class IptablesPodKernel implements PodKernel {
     }
   }
 
-  missing(hooks: PodHooks): readonly string[] {
-    return familiesOf(hooks.addresses).flatMap((family) => missingInTable(this.#tables.get(family), { family, hooks }));
+  missing(hooks: PodHooks, { agent }: { readonly agent: boolean }): readonly string[] {
+    return familiesOf(hooks.addresses).flatMap((family) =>
+      missingInTable(this.#tables.get(family), { family, hooks, agent }),
+    );
   }
 
   #toolMissing(what: string, family: IpFamily): ToolMissingError {

@@ -2,7 +2,7 @@ import { IP_FAMILIES } from '../../net/family.ts';
 import { JUMPS, STANDING_CHAINS } from '../../rules/iptables/entryChains.ts';
 import { jumpStates } from '../../rules/iptables/kernelChains.ts';
 import { ENTRY_CHAIN, isPodChain, isProfileChain, PROFILES_CHAIN } from '../../rules/names.ts';
-import { targetOf } from '../../rules/iptables/chainPlan.ts';
+import { targetOf } from '../../rules/iptables/chain.ts';
 import { HOOK_CHAINS, podChainNames, type RestoreLines } from '../../rules/iptables/podRestore.ts';
 import { deleteListedJumps, listChains, removeEmptyTable, type ListedChain, type ListedTable } from './chainNames.ts';
 import { CommandError } from '../commandError.ts';

@@ -1,30 +1,40 @@
-import { execa, type Result } from 'execa';
+import type { FoundSet } from '../../rules/heldSets.ts';
 import { parseTable } from '../../rules/nftables/listing.ts';
 import type { NftCommands, NftFamily, NftTable } from '../../rules/nftables/table.ts';
 import { CommandError } from '../commandError.ts';
-import { COMMIT_ARGUMENTS, listArguments } from './arguments.ts';
+import { runProgram, type ProgramEnd } from '../runProgram.ts';
+import { COMMIT_ARGUMENTS, listArguments, listSetArguments } from './arguments.ts';
 import { isMissingTable, nftComplaint } from './errors.ts';
-
-const OPTIONS = { reject: false, stripFinalNewline: false, env: { LC_ALL: 'C' } } as const;
 
 /** Commits one transaction: all of it or nothing. Throws a CommandError. */
 export async function commitNft(commands: NftCommands): Promise<void> {
-  const result = await execa('nft', COMMIT_ARGUMENTS, { ...OPTIONS, input: `${commands.join('\n')}\n` });
+  const result = await runProgram('nft', { args: COMMIT_ARGUMENTS, input: `${commands.join('\n')}\n` });
   if (result.failed) throw failure(COMMIT_ARGUMENTS, result);
 }
 
 /** Returns one of our tables as it is in the kernel, or `undefined` where there is none. Throws a CommandError. */
 export async function readTable(family: NftFamily): Promise<NftTable | undefined> {
   const args = listArguments(family);
-  const result = await execa('nft', args, { ...OPTIONS, stdin: 'ignore' });
+  const result = await runProgram('nft', { args });
   if (!result.failed) return parseTable(result.stdout);
-  if (isMissingTable({ stderr: result.stderr ?? '' })) return undefined;
+  if (isMissingTable(result)) return undefined;
   throw failure(args, result);
 }
 
-type FailedRun = Pick<Result<typeof OPTIONS>, 'exitCode' | 'signal' | 'code' | 'stderr'>;
+/** Returns some sets of the `inet` table. Throws a CommandError, also where one is missing. */
+export async function readSets(names: readonly string[]): Promise<ReadonlyMap<string, FoundSet>> {
+  const found = new Map<string, FoundSet>();
+  // One after the other: nft finds only one of several that one process is to list.
+  for (const name of names) {
+    const args = listSetArguments(name);
+    const result = await runProgram('nft', { args });
+    if (result.failed) throw failure(args, result);
+    const set = parseTable(result.stdout).sets.get(name);
+    if (set !== undefined) found.set(name, { type: set.type, members: set.elements });
+  }
+  return found;
+}
 
-function failure(args: readonly string[], { exitCode, signal, code, stderr }: FailedRun): CommandError {
-  const result = { exitCode, signal, code, stderr: nftComplaint({ stderr: stderr ?? '', signal }) };
-  return new CommandError({ file: 'nft', args, result });
+function failure(args: readonly string[], end: ProgramEnd): CommandError {
+  return new CommandError({ file: 'nft', args, result: { ...end, stderr: nftComplaint(end) } });
 }

@@ -1,6 +1,8 @@
 import { IP_FAMILIES } from '../../net/family.ts';
+import { HeldSets, type FoundSet, type SetPlan } from '../../rules/heldSets.ts';
 import { withGeneration } from '../../rules/nftables/generation.ts';
 import { nftPodChainNames } from '../../rules/nftables/names.ts';
+import { peerSets, withoutPeers, type NftPeerSet } from '../../rules/nftables/peerSets.ts';
 import { familiesToMake, planTables, type NftPlan, type Untouched } from '../../rules/nftables/plan.ts';
 import { withoutPods, withPod } from '../../rules/nftables/podChanges.ts';
 import type { NftCommands, NftTables } from '../../rules/nftables/table.ts';
@@ -8,14 +10,18 @@ import { wantedTables } from '../../rules/nftables/wantedTables.ts';
 import { attachmentOf, idOf, type AttachedPod, type PodHooks, type PodJudgements } from '../../rules/pod.ts';
 import type { Applied, Kernel, Wanted } from '../kernel.ts';
 import { NftMonitor } from './monitor.ts';
-import { commitNft, readTable } from './nft.ts';
+import { commitNft, readSets, readTable } from './nft.ts';
 
-/** What this node's kernel holds in our two tables. Every change is one transaction. */
+/** What this node's kernel holds in our two tables. Every change is one transaction; what it leaves stale goes in a second one. */
 export class NftKernel implements Kernel {
   readonly families = IP_FAMILIES;
+  /** Without the sets of peers. */
   #tables: NftTables = { inet: undefined, bridge: undefined };
+  readonly #peers = new HeldSets(peerSets);
   // An agent before may have closed something and not lived to begin a generation.
   #owesGeneration = true;
+  /** Whether something was closed since `apply` last told. */
+  #hasClosed = false;
   #monitor: NftMonitor | undefined;
   /** Whether somebody else may have changed our tables since the last look. */
   #isDoubtful = true;
@@ -29,7 +35,7 @@ export class NftKernel implements Kernel {
   size(): { readonly sets: number; readonly chains: number } {
     const { inet, bridge } = this.#tables;
     return {
-      sets: (inet?.sets.size ?? 0) + (bridge?.sets.size ?? 0),
+      sets: (inet?.sets.size ?? 0) + this.#peers.size + (bridge?.sets.size ?? 0),
       chains: (inet?.chains.size ?? 0) + (bridge?.chains.size ?? 0),
     };
   }
@@ -42,7 +48,9 @@ export class NftKernel implements Kernel {
     this.#monitor?.reset();
     try {
       const [inet, bridge] = await Promise.all([readTable('inet'), readTable('bridge')]);
-      this.#tables = { inet, bridge };
+      const own = inet && withoutPeers(inet);
+      this.#tables = { inet: own?.table, bridge };
+      this.#peers.found(own?.peers ?? NO_SETS);
     } catch (error) {
       this.#isDoubtful = true;
       throw error;
@@ -75,13 +83,10 @@ export class NftKernel implements Kernel {
     return () => monitor.stop();
   }
 
-  async apply({ policy, pods, leaving, claimMark }: Wanted): Promise<Applied> {
+  async apply({ policy, pods, leaving, unsettled, claimMark }: Wanted): Promise<Applied> {
     const underWay = pods.filter(({ judgements }) => judgements === undefined);
-    const untouched = this.#untouched(
-      underWay.map(({ hooks }) => hooks),
-      leaving,
-    );
-    const plan = this.#plan(pods, { policy, untouched });
+    const untouched = this.#untouched([...underWay.map(({ hooks }) => hooks), ...unsettled], leaving);
+    const { plan, peers } = await this.#plan(pods, { policy, untouched });
     const stillKnown = [...this.#pods].filter(([id]) => leaving.has(id));
     this.#pods = new Map([...stillKnown, ...pods.map(({ hooks }) => [idOf(hooks), hooks] as const)]);
     this.#noteDoubted(underWay);
@@ -89,31 +94,47 @@ export class NftKernel implements Kernel {
     const whole = closes ? withGeneration(plan, claimMark()) : plan;
     // What is to be closed is not closed before the kernel has said so.
     this.#owesGeneration = closes;
-    if (whole.commands.length > 0) await this.#commit(whole.commands);
-    this.#tables = whole.after;
+    await this.#commit(whole.commands);
     this.#owesGeneration = false;
-    return { changed: whole.commands.length > 0, closed: closes };
+    this.#hasClosed ||= closes;
+    await this.#commit(whole.cleanUp);
+    this.#tables = whole.after;
+    this.#peers.settle(peers);
+    this.#peers.settleGone(whole.deletedPeers);
+    const closed = this.#hasClosed;
+    this.#hasClosed = false;
+    return { changed: whole.commands.length + whole.cleanUp.length > 0, closed };
   }
 
   /** Where a table must be made anew, pods whose ADD is under way are refused until it has ended: nobody knows what it had written. */
-  #plan(
+  async #plan(
     pods: Wanted['pods'],
     { policy, untouched }: Pick<Wanted, 'policy'> & { readonly untouched: Untouched },
-  ): NftPlan {
-    const settled = wantedTables(
-      pods.filter(({ judgements }) => judgements !== undefined),
-      policy,
-    );
-    if (familiesToMake(this.#tables, settled).length === 0)
-      return planTables(this.#tables, { wanted: settled, untouched });
+  ): Promise<{ readonly plan: NftPlan; readonly peers: SetPlan<NftPeerSet> }> {
+    const settled = pods.filter(({ judgements }) => judgements !== undefined);
+    const wanted = wantedTables(settled, policy);
+    const peers = await this.#planPeers(policy);
+    // What was planned here has nothing in it that cannot be changed.
+    const toMake = this.#hasLooked ? familiesToMake(this.#tables, { wanted, misfits: peers.misfits }) : [];
+    if (toMake.length === 0) return { plan: planTables(this.#tables, { wanted, peers, untouched, toMake }), peers };
     this.#hasLooked = true;
-    return planTables(this.#tables, { wanted: wantedTables(pods, policy), untouched: NOTHING_UNTOUCHED });
+    if (toMake.includes('inet')) this.#peers.found(NO_SETS);
+    const all = this.#peers.plan(policy.groups);
+    const options = { wanted: wantedTables(pods, policy), peers: all, untouched: NOTHING_UNTOUCHED, toMake };
+    return { plan: planTables(this.#tables, options), peers: all };
   }
 
-  #untouched(underWay: readonly PodHooks[], leaving: ReadonlySet<string>): Untouched {
+  async #planPeers({ groups }: Wanted['policy']): Promise<SetPlan<NftPeerSet>> {
+    const plan = this.#peers.plan(groups);
+    if (plan.unknown.length === 0) return plan;
+    this.#peers.foundAmong(plan.unknown, await readSets(plan.unknown));
+    return this.#peers.plan(groups);
+  }
+
+  #untouched(arriving: readonly PodHooks[], leaving: ReadonlySet<string>): Untouched {
     const gone = [...leaving].map((id) => this.#pods.get(id) ?? attachmentOf(id));
-    const names = [...underWay, ...gone].map(nftPodChainNames);
-    const known = [...underWay, ...[...leaving].flatMap((id) => this.#pods.get(id) ?? [])];
+    const names = [...arriving, ...gone].map(nftPodChainNames);
+    const known = [...arriving, ...[...leaving].flatMap((id) => this.#pods.get(id) ?? [])];
     return {
       chains: new Set(names.flatMap(({ to, from }) => [to, from])),
       interfaces: new Set(known.flatMap(({ hostInterface }) => hostInterface ?? [])),
@@ -128,6 +149,7 @@ export class NftKernel implements Kernel {
   }
 
   async #commit(commands: NftCommands): Promise<void> {
+    if (commands.length === 0) return;
     const isExpected = this.#monitor?.expect(commands) === true;
     try {
       await commitNft(commands);
@@ -140,3 +162,4 @@ export class NftKernel implements Kernel {
 }
 
 const NOTHING_UNTOUCHED: Untouched = { chains: new Set(), interfaces: new Set() };
+const NO_SETS: ReadonlyMap<string, FoundSet> = new Map();

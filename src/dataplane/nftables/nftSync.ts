@@ -23,6 +23,11 @@ export function commitNft(program: NftProgram, commands: NftCommands): void {
   if (result.status !== 0) throw failure(program, { args: COMMIT_ARGUMENTS, result });
 }
 
+/** Runs a transaction that is never committed, and returns what nft prints of what the kernel would refuse. */
+export function tryNft(program: NftProgram, commands: NftCommands): string {
+  return run(program, { args: ['--check', ...COMMIT_ARGUMENTS], input: `${commands.join('\n')}\n` }).stderr;
+}
+
 const LIST_TABLES: readonly string[] = ['list', 'tables'];
 
 /** Returns the names of all tables, `inet filter`, ours and others', and reads nothing that is in them. Throws a CommandError. */

@@ -7,6 +7,7 @@ import {
   freeAddressesCommands,
 } from '../../rules/nftables/podCommands.ts';
 import { missingOfPod } from '../../rules/nftables/missing.ts';
+import { arePresent, presenceCommands } from '../../rules/nftables/presence.ts';
 import type { NftCommands } from '../../rules/nftables/table.ts';
 import type { AttachmentId, PodHooks, PodJudgements } from '../../rules/pod.ts';
 import { CommandError } from '../commandError.ts';
@@ -15,7 +16,7 @@ import type { Hooking, PodKernel } from '../podKernel.ts';
 import { ToolMissingError } from '../toolMissing.ts';
 import { findTool, type Environment } from '../tools.ts';
 import { isOutdated } from './errors.ts';
-import { commitNft, readTables, type NftProgram } from './nftSync.ts';
+import { commitNft, readTables, tryNft, type NftProgram } from './nftSync.ts';
 
 const TRY_AGAIN_MS = 3;
 const TAKE_OUT_LOOKS = 5;
@@ -78,9 +79,12 @@ export class NftPodKernel implements PodKernel {
     if (again || this.#isHooked) this.takeOut(hooks, hooks);
   }
 
-  missing(hooks: PodHooks): readonly string[] {
+  missing(hooks: PodHooks, { agent }: { readonly agent: boolean }): readonly string[] {
+    const program = this.#program('read rules');
+    const own = presenceCommands(hooks);
+    if (agent && arePresent(own, tryNft(program, own))) return [];
     try {
-      return missingOfPod(hooks, readTables(this.#program('read rules')));
+      return missingOfPod(hooks, readTables(program));
     } catch (error) {
       if (error instanceof CommandError) return [`the rules can be read (${error.message})`];
       throw error;

@@ -1,48 +1,56 @@
-import { IP_FAMILIES, familyOf, type IpFamily } from '../../net/family.ts';
+import { IP_FAMILIES, type IpFamily } from '../../net/family.ts';
 import type { Cidr } from '../../net/cidr.ts';
-import type { PeerGroup } from '../../policy/model.ts';
+import { networksOf } from '../../net/addressRange.ts';
+import type { NetworkBlock, PeerGroup } from '../../policy/model.ts';
 import { setName } from '../names.ts';
+import { SetMembers, type MemberTexts } from '../setMembers.ts';
 
 /** An ipset. Members are in the form in which `ipset save` prints them. */
 export interface AddressSet {
   readonly name: string;
   readonly family: IpFamily;
   readonly type: 'hash:ip' | 'hash:net' | 'hash:ip,port';
-  readonly members: ReadonlySet<string>;
+  readonly members: SetMembers;
 }
 
 /** Returns the sets of a peer group, one in each family: the rules of one family must find theirs even while it is empty. */
 export function addressSets(group: PeerGroup): readonly AddressSet[] {
-  return IP_FAMILIES.map((family) => ({ name: setName(family, group.key), family, ...content(group, family) }));
+  const known = made.get(group);
+  if (known !== undefined) return known;
+  const sets = IP_FAMILIES.map((family) => ({
+    name: setName(family, group.key),
+    family,
+    type: TYPES[group.kind],
+    members: new SetMembers(group, { family, texts: TEXTS }),
+  }));
+  made.set(group, sets);
+  return sets;
 }
 
-function content(group: PeerGroup, family: IpFamily): Pick<AddressSet, 'type' | 'members'> {
-  switch (group.kind) {
-    case 'addresses':
-      return { type: 'hash:ip', members: new Set(group.members.filter((address) => familyOf(address) === family)) };
-    case 'networks':
-      return { type: 'hash:net', members: networkMembers(group, family) };
-    case 'addressPorts': {
-      const members = group.members.filter(({ address }) => familyOf(address) === family);
-      return {
-        type: 'hash:ip,port',
-        members: new Set(members.map(({ address, protocol, port }) => `${address},${protocol.toLowerCase()}:${port}`)),
-      };
-    }
+const made = new WeakMap<PeerGroup, readonly AddressSet[]>();
+
+const TYPES = { addresses: 'hash:ip', networks: 'hash:net', addressPorts: 'hash:ip,port' } as const;
+
+const TEXTS: MemberTexts = {
+  networks: (blocks, family) => networkMembers(blocks, family),
+  addressPort: ({ address, protocol, port }) => `${address},${protocol.toLowerCase()}:${port}`,
+};
+
+/**
+ * The longest prefix decides in hash:net, so that a `nomatch` member cuts a hole, out of a neighbour too: where there are several networks they are
+ * written without their holes.
+ */
+function networkMembers(blocks: readonly NetworkBlock[], family: IpFamily): readonly string[] {
+  const own = blocks.filter(({ cidr }) => cidr.family === family);
+  const [first] = own;
+  if (own.length !== 1 || first === undefined) {
+    const isHoled = own.some(({ except }) => except.length > 0);
+    const members = isHoled ? networksOf(own, family) : own.map(({ cidr }) => cidr);
+    return [...new Set(members.flatMap(networks))];
   }
-}
-
-/** The longest prefix decides in hash:net, so that a `nomatch` member cuts a hole. Where a network is both, the hole wins. */
-function networkMembers(
-  { cidrs, except }: { readonly cidrs: readonly Cidr[]; readonly except: readonly Cidr[] },
-  family: IpFamily,
-): ReadonlySet<string> {
-  const holes = new Set(except.filter((cidr) => cidr.family === family).flatMap(networks));
-  const members = cidrs
-    .filter((cidr) => cidr.family === family)
-    .flatMap(networks)
-    .filter((network) => !holes.has(network));
-  return new Set([...members, ...[...holes].map((network) => `${network} nomatch`)]);
+  const holes = new Set(first.except.flatMap(networks));
+  const members = networks(first.cidr).filter((network) => !holes.has(network));
+  return [...members, ...[...holes].map((network) => `${network} nomatch`)];
 }
 
 /** hash:net refuses the prefix 0, and prints a single host without its prefix. */

@@ -5,3 +5,8 @@ export interface Chain {
   readonly name: string;
   readonly rules: readonly Rule[];
 }
+
+/** Returns the chain that a rule leads to: every rule of ours that leads anywhere ends with it. */
+export function targetOf(rule: Rule): string {
+  return rule.slice(rule.lastIndexOf(' ') + 1);
+}

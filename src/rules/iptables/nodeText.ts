@@ -14,8 +14,10 @@ import {
   setName,
 } from '../names.ts';
 import { addressSets } from './addressSet.ts';
+import { HeldSets } from '../heldSets.ts';
 import { judgedBy } from '../judgedBy.ts';
 import type { AttachedPod } from '../pod.ts';
+import { profileChains } from './profileChain.ts';
 import { restoreText, type RestoreLines } from './podRestore.ts';
 import type { WantedPolicy } from '../wanted.ts';
 import { wantedChains } from './wantedChains.ts';
@@ -36,7 +38,7 @@ export interface NodeContent {
 /** Returns what an agent writes into a kernel where it finds nothing, with comments that say what each set and chain is. */
 export function nodeText({ policy, pods }: NodeContent): NodeText {
   const groups = [...policy.groups.values()];
-  const sets = new Map(groups.flatMap((group) => addressSets(group).map((set) => [set.name, set] as const)));
+  const { changes } = new HeldSets(addressSets).plan(policy.groups);
   const setNotes = new Map(
     groups.flatMap(({ key }) => IP_FAMILIES.map((family) => [setName(family, key), key] as const)),
   );
@@ -48,7 +50,7 @@ export function nodeText({ policy, pods }: NodeContent): NodeText {
     return restoreText(withNotes(lines, /^(?::|-N )(\S+)/, notes));
   };
   return {
-    ipset: lineText(withNotes(planIpsets(new Map(), sets).fill, /^create (\S+)/, setNotes)),
+    ipset: lineText(withNotes(planIpsets(changes).fill, /^create (\S+)/, setNotes)),
     rules: { ipv4: rulesOf('ipv4'), ipv6: rulesOf('ipv6') },
   };
 }
@@ -67,7 +69,12 @@ function withNotes(lines: RestoreLines, named: RegExp, notes: ReadonlyMap<string
 
 function chainNotes({ policy, pods }: NodeContent): ReadonlyMap<string, string> {
   const notes = new Map(STANDING);
-  for (const name of policy.profiles.keys()) notes.set(name, `the profile of ${judgedBy(name, policy).join(', ')}`);
+  const parts = [...policy.profiles.values()].flatMap((profile) =>
+    IP_FAMILIES.flatMap((family) => profileChains(profile, family)),
+  );
+  for (const { name } of parts) notes.set(name, 'a part of profiles, for some of their ports');
+  const judged = judgedBy(policy);
+  for (const name of policy.profiles.keys()) notes.set(name, `the profile of ${(judged.get(name) ?? []).join(', ')}`);
   for (const { hooks } of pods) {
     notes.set(podChainName('ingress', hooks), `what goes to ${hooks.namespace}/${hooks.name}`);
     notes.set(podChainName('egress', hooks), `what comes from ${hooks.namespace}/${hooks.name}`);

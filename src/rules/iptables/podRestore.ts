@@ -45,7 +45,7 @@ export function addPod(hooks: PodHooks, { family, judgements, mark, replaced }: 
  * Returns the lines that begin a new generation before the present one. A transaction that deletes nothing is committed at once; one that deletes
  * a rule waits until no processor looks at it any more (RCU), which is several times what the rest of ADD's takes. The agent tidies up.
  */
-function raiseLines({ name, rules }: Chain): RestoreLines {
+export function raiseLines({ name, rules }: Chain): RestoreLines {
   return rules.toReversed().map((rule) => `-I ${name} ${rule}`);
 }
 
@@ -150,6 +150,6 @@ function unhookLines(hooks: PodHooks, family: IpFamily): RestoreLines {
 }
 
 /** Returns the lines that empty and remove a chain that nothing refers to any more. */
-export function dropChainLines(name: string): RestoreLines {
+function dropChainLines(name: string): RestoreLines {
   return [`-F ${name}`, `-X ${name}`];
 }

@@ -1,9 +1,10 @@
 import { familyOf, type IpFamily } from '../../net/family.ts';
+import type { Rule } from './chain.ts';
 import type { WantedChains } from './chainPlan.ts';
 import { EGRESS_CHAIN, INGRESS_CHAIN } from '../names.ts';
-import { QUARANTINE, type AttachedPod } from '../pod.ts';
+import { QUARANTINE, type AttachedPod, type PodHooks, type PodJudgements } from '../pod.ts';
 import { podChains, podHookRules } from './podChains.ts';
-import { profileRules } from './profileChain.ts';
+import { profileChains } from './profileChain.ts';
 import { podChainNames } from './podRestore.ts';
 import type { WantedPolicy } from '../wanted.ts';
 
@@ -15,15 +16,72 @@ export function wantedChains(
   // ADD writes only in the families of the pod's addresses; the lock of the other family is the agent's from the start.
   const isPending = ({ hooks, judgements }: AttachedPod) =>
     judgements === undefined && hooks.addresses.some((address) => familyOf(address) === family);
-  const settled = pods.filter((pod) => !isPending(pod));
-  const hooks = settled.map((pod) => podHookRules(pod.hooks, family));
+  const own = pods.filter((pod) => !isPending(pod)).map((pod) => podRules(pod, family));
   return {
-    profiles: [...profiles.values()].map((profile) => ({ name: profile.name, rules: profileRules(profile, family) })),
-    podChains: settled.flatMap((pod) => podChains(pod.hooks, { family, judgements: pod.judgements ?? QUARANTINE })),
-    hooks: {
-      [EGRESS_CHAIN]: hooks.flatMap((rules) => rules[EGRESS_CHAIN]),
-      [INGRESS_CHAIN]: hooks.flatMap((rules) => rules[INGRESS_CHAIN]),
-    },
+    ...ofPods(own, family),
+    profiles: profileRules(profiles, family),
     pending: new Set(pods.filter(isPending).flatMap((pod) => podChainNames(pod.hooks))),
   };
+}
+
+type OfPods = Pick<WantedChains, 'podChains' | 'hooks'>;
+
+const last: Record<IpFamily, { readonly own: readonly PodRules[]; readonly result: OfPods } | undefined> = {
+  ipv4: undefined,
+  ipv6: undefined,
+};
+
+/** Returns the same as the last time if the pods' rules are the same. */
+function ofPods(own: readonly PodRules[], family: IpFamily): OfPods {
+  const known = last[family];
+  if (known?.own.length === own.length && own.every((rules, index) => rules === known.own[index])) return known.result;
+  const result = {
+    podChains: new Map(own.flatMap(({ chains }) => chains)),
+    hooks: {
+      [EGRESS_CHAIN]: own.flatMap(({ hooks }) => hooks[EGRESS_CHAIN]),
+      [INGRESS_CHAIN]: own.flatMap(({ hooks }) => hooks[INGRESS_CHAIN]),
+    },
+  };
+  last[family] = { own, result };
+  return result;
+}
+
+type ProfileRules = WantedChains['profiles'];
+
+const ofProfiles: Readonly<Record<IpFamily, WeakMap<WantedPolicy['profiles'], ProfileRules>>> = {
+  ipv4: new WeakMap(),
+  ipv6: new WeakMap(),
+};
+
+/** Returns what is led to before what leads there. Profiles may lead to the same part. */
+function profileRules(profiles: WantedPolicy['profiles'], family: IpFamily): ProfileRules {
+  const known = ofProfiles[family].get(profiles);
+  if (known !== undefined) return known;
+  const rules = new Map<string, readonly Rule[]>();
+  for (const profile of profiles.values())
+    for (const chain of profileChains(profile, family).toReversed())
+      if (!rules.has(chain.name)) rules.set(chain.name, chain.rules);
+  ofProfiles[family].set(profiles, rules);
+  return rules;
+}
+
+interface PodRules {
+  readonly judgements: PodJudgements;
+  readonly hooks: ReturnType<typeof podHookRules>;
+  readonly chains: readonly (readonly [string, readonly Rule[]])[];
+}
+
+// Every pass asks for every pod.
+const written: Readonly<Record<IpFamily, WeakMap<PodHooks, PodRules>>> = { ipv4: new WeakMap(), ipv6: new WeakMap() };
+
+function podRules({ hooks, judgements = QUARANTINE }: AttachedPod, family: IpFamily): PodRules {
+  const known = written[family].get(hooks);
+  if (known?.judgements === judgements) return known;
+  const made = {
+    judgements,
+    hooks: known?.hooks ?? podHookRules(hooks, family),
+    chains: podChains(hooks, { family, judgements }).map(({ name, rules }) => [name, rules] as const),
+  };
+  written[family].set(hooks, made);
+  return made;
 }

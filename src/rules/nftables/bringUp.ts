@@ -2,7 +2,7 @@ import type { Mark } from '../mark.ts';
 import { withGeneration } from './generation.ts';
 import { planTables } from './plan.ts';
 import { STANDING_TABLES } from './standing.ts';
-import type { NftCommands, NftTables } from './table.ts';
+import { NFT_FAMILIES, type NftCommands, type NftTables } from './table.ts';
 
 const NOTHING: NftTables = { inet: undefined, bridge: undefined };
 
@@ -10,6 +10,7 @@ const NOTHING: NftTables = { inet: undefined, bridge: undefined };
 export function bringUpCommands(mark: Mark): NftCommands {
   const plan = planTables(NOTHING, {
     wanted: STANDING_TABLES,
+    toMake: NFT_FAMILIES,
     untouched: { chains: new Set(), interfaces: new Set() },
   });
   return withGeneration(plan, mark).commands;

@@ -9,20 +9,48 @@ export function addChain(
   return `add chain ${at(family, name)}${inside.length === 0 ? '' : ` { ${inside.join(' ')} }`}`;
 }
 
-/** Returns the commands that put rules at a chain's end. */
+/**
+ * Returns the commands that put rules at the end of a chain that is there, by declaring it once more: for a command about rules alone nft first reads
+ * all sets and chains of the node, several microseconds each. Sets that the rules name must be declared before, in the same text.
+ */
 export function addRules(
   family: NftFamily,
   { name, rules }: { readonly name: string; readonly rules: readonly NftRule[] },
 ): NftCommands {
-  return rules.map((rule) => `add rule ${at(family, name)} ${rule}`);
+  return rules.length === 0 ? [] : [`add chain ${at(family, name)} { ${rules.map((rule) => `${rule};`).join(' ')} }`];
 }
 
 /** Returns the command that makes a set or map without elements; one that is there already stays as it is. */
 export function addSet(
   family: NftFamily,
-  { name, set: { kind, type, comment } }: { readonly name: string; readonly set: NftSet },
+  { name, set }: { readonly name: string; readonly set: Omit<NftSet, 'elements'> },
 ): string {
-  const inside = [...type.split('; '), ...(comment === undefined ? [] : [nftComment(comment)])];
+  return declared(family, { name, set, more: [] });
+}
+
+/**
+ * Returns the commands that put more keys into a set that is there, by declaring it once more: for a command about elements alone nft first reads all
+ * sets and chains of the node, several microseconds each.
+ */
+export function addKeys(
+  family: NftFamily,
+  {
+    name,
+    set,
+    keys,
+  }: { readonly name: string; readonly set: Omit<NftSet, 'elements'>; readonly keys: readonly string[] },
+): NftCommands {
+  return chunks(keys).map((texts) => declared(family, { name, set, more: [`elements = { ${texts} }`] }));
+}
+
+interface Declared {
+  readonly name: string;
+  readonly set: Omit<NftSet, 'elements'>;
+  readonly more: readonly string[];
+}
+
+function declared(family: NftFamily, { name, set: { kind, type, comment }, more }: Declared): string {
+  const inside = [...type.split('; '), ...(comment === undefined ? [] : [nftComment(comment)]), ...more];
   return `add ${kind} ${at(family, name)} { ${inside.map((part) => `${part};`).join(' ')} }`;
 }
 

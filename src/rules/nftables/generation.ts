@@ -30,21 +30,16 @@ export function isGenerationChainName(name: string): name is GenerationChain {
   return GENERATION_CHAINS.some((chain) => chain === name);
 }
 
-/**
- * Returns a plan that begins a new generation in the same transaction: before the present one, as long as not too many are dead behind it.
- */
+/** Returns a plan that begins a new generation in the same transaction, in place of all that stand there. */
 export function withGeneration(plan: NftPlan, mark: Mark): NftPlan {
   const rules = generationRules(mark);
   const chains = new Map(plan.after.inet.chains);
   const commands = GENERATION_CHAINS.flatMap((name) => {
-    const chain = chains.get(name) ?? { rules: [] };
-    const all = [...rules[name], ...chain.rules];
-    const fits = chain.rules.length > 0 && isGenerationChain(name, all);
-    chains.set(name, { ...chain, rules: fits ? all : rules[name] });
-    if (fits) return insertRules(name, rules[name]);
+    chains.set(name, { ...chains.get(name), rules: rules[name] });
     return [`flush chain ${at('inet', name)}`, ...addRules('inet', { name, rules: rules[name] })];
   });
   return {
+    ...plan,
     commands: [...plan.commands, ...commands],
     closes: false,
     after: { ...plan.after, inet: { ...plan.after.inet, chains } },

@@ -5,7 +5,8 @@ import type { AttachedPod } from '../pod.ts';
 import type { WantedPolicy } from '../wanted.ts';
 import { withGeneration } from './generation.ts';
 import { nftProfileChainName } from './names.ts';
-import { NFT_FAMILIES } from './table.ts';
+import { peerSets, type NftPeerSet } from './peerSets.ts';
+import { bareElements, NFT_FAMILIES, type NftSet } from './table.ts';
 import { tableText } from './tableText.ts';
 import { wantedTables } from './wantedTables.ts';
 
@@ -17,13 +18,20 @@ export function nftNodeText({
   readonly policy: WantedPolicy;
   readonly pods: readonly AttachedPod[];
 }): string {
+  const judged = judgedBy(policy);
   const notes = new Map(
     [...policy.profiles.keys()].map((name) => [
       nftProfileChainName(name),
-      printable(`the profile of ${judgedBy(name, policy).join(', ')}`),
+      printable(`the profile of ${(judged.get(name) ?? []).join(', ')}`),
     ]),
   );
-  const plan = { commands: [], closes: true, after: wantedTables(pods, policy) };
+  const plan = { commands: [], cleanUp: [], closes: true, after: wantedTables(pods, policy), deletedPeers: [] };
   const { after } = withGeneration(plan, generationMark(1, DEFAULT_MARK_MASK));
-  return NFT_FAMILIES.map((family) => tableText(family, { table: after[family], notes })).join('\n');
+  const peers = [...policy.groups.values()].flatMap(peerSets).map(peerSet);
+  const tables = { ...after, inet: { ...after.inet, sets: new Map([...after.inet.sets, ...peers]) } };
+  return NFT_FAMILIES.map((family) => tableText(family, { table: tables[family], notes })).join('\n');
+}
+
+function peerSet({ name, type, comment, members }: NftPeerSet): readonly [string, NftSet] {
+  return [name, { kind: 'set', type, comment, elements: bareElements(members) }];
 }

@@ -1,8 +1,9 @@
 import { QUARANTINE, type AttachmentId, type PodHooks, type PodJudgements } from '../pod.ts';
 import { nftPodChainNames } from './names.ts';
 import { podTable, type PodElement } from './podTable.ts';
+import { STANDING_TABLES } from './standing.ts';
 import { at, NFT_FAMILIES, verdictOf, type NftCommands, type NftFamily, type NftTables } from './table.ts';
-import { addChain, addElements, addRules, deleteElements } from './commands.ts';
+import { addChain, addElements, addKeys, addRules, deleteElements } from './commands.ts';
 
 /** Returns the commands that hook a pod in, also over what an earlier ADD of the same attachment has left in its chains. */
 export function addPodCommands(hooks: PodHooks, judgements: PodJudgements): NftCommands {
@@ -13,8 +14,15 @@ export function addPodCommands(hooks: PodHooks, judgements: PodJudgements): NftC
       `flush chain ${at('inet', name)}`,
       ...addRules('inet', { name, rules: chain.rules }),
     ]),
-    ...elements.map(({ family, set, key, rest }) => addElements(family, { set, elements: [[key, rest]] })).flat(),
+    ...elements.flatMap(putIn),
   ];
+}
+
+/** Another verdict for the same key is an error. */
+function putIn({ family, set: name, key, rest }: PodElement): NftCommands {
+  const set = STANDING_TABLES[family].sets.get(name);
+  if (set === undefined) throw new RangeError(`There is no set "${name}" in table ${at(family)}`);
+  return addKeys(family, { name, set, keys: [`${key}${rest}`] });
 }
 
 /**

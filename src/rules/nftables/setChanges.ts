@@ -1,9 +1,8 @@
 import { addElements, addSet, deleteElements } from './commands.ts';
-import { isNftPeerSet } from './names.ts';
 import type { Changes, TableChange, Untouched } from './plan.ts';
-import { at, verdictOf, type NftChain, type NftCommands, type NftFamily, type NftSet } from './table.ts';
+import { at, setsIn, verdictOf, type NftChain, type NftCommands, type NftFamily, type NftSet } from './table.ts';
 
-/** Returns what changes of a table's sets, when its chains are as `chains` then. */
+/** Returns what changes of a table's sets but for those of peers, when its chains are as `chains` then. */
 export function setChanges(
   { family, present, wanted, untouched }: TableChange,
   chains: ReadonlyMap<string, NftChain>,
@@ -36,8 +35,7 @@ const NONE: Elements = new Map();
 const NO_NAMES: ReadonlySet<string> = new Set();
 
 function namedIn(chains: ReadonlyMap<string, NftChain>): ReadonlySet<string> {
-  const rules = [...chains.values()].flatMap((chain) => chain.rules);
-  return new Set(rules.flatMap((rule) => /@(\S+)/.exec(rule)?.[1] ?? []));
+  return new Set([...chains.values()].flatMap(({ rules }) => setsIn(rules)));
 }
 
 interface ElementChange {
@@ -60,13 +58,12 @@ function elementChanges(
   const missing = [...elements].filter((element) => !left.has(element[0]) && !holds(present, element));
   const after = left.size === 0 ? set : { ...set, elements: new Map([...elements, ...left]) };
   if (missing.length + surplus.length === 0) return { commands: [], closes: false, after };
-  // What somebody has put into a set of ranges may overlap with what belongs there.
-  const isSpoilt = set.type.endsWith('flags interval') && present.size > 0;
-  const commands = isSpoilt
-    ? [`flush set ${at(family, name)}`, ...addElements(family, { set: name, elements: [...elements] })]
-    : [...deleteSurplus(family, { name, surplus }), ...addElements(family, { set: name, elements: missing })];
-  // A member that leaves a peers' set closes, one that enters opens; a hook, or a lock of sources, may do either.
-  return { commands, closes: !isNftPeerSet(name) || isSpoilt || surplus.length > 0, after };
+  const commands = [
+    ...deleteSurplus(family, { name, surplus }),
+    ...addElements(family, { set: name, elements: missing }),
+  ];
+  // A hook, or a lock of sources, that comes or goes may close.
+  return { commands, closes: true, after };
 }
 
 /** An element that leads elsewhere than when it was read, to another pod by now, makes the transaction fail: it would be deleted whatever it says. */

@@ -45,6 +45,11 @@ export function at(family: NftFamily, name?: string): string {
   return name === undefined ? `${family} ${TABLE_NAME}` : `${family} ${TABLE_NAME} ${name}`;
 }
 
+/** Returns the names of the sets that rules look into. */
+export function setsIn(rules: readonly NftRule[]): readonly string[] {
+  return rules.flatMap((rule) => [...rule.matchAll(/@(\S+)/g)].flatMap(([, name]) => name ?? []));
+}
+
 /** Returns the verdict of a map's element, from what stands behind its key; `''` for an element of a set. */
 export function verdictOf(rest: string): string {
   const start = rest.lastIndexOf(' : ');

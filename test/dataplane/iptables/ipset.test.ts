@@ -24,8 +24,8 @@ afterEach(() => fake.stop());
 test('our sets are read, and nobody else’s', async () => {
   expect(await readIpsets()).toEqual(
     new Map([
-      [ONE, { members: new Set(['10.0.0.1,tcp:80', '10.0.0.2,udp:53']) }],
-      [TWO, { members: new Set(['fd00::1 nomatch']) }],
+      [ONE, { type: 'hash:ip,port', members: new Set(['10.0.0.1,tcp:80', '10.0.0.2,udp:53']) }],
+      [TWO, { type: 'hash:net', members: new Set(['fd00::1 nomatch']) }],
     ]),
   );
 });

@@ -34,12 +34,13 @@ async function settle(want: Wanted): Promise<void> {
 }
 
 describe('a change', () => {
-  test('is one transaction, and reads nothing; where nothing changed nothing is run', async () => {
+  test('is one transaction, and one more for what it leaves stale, and reads nothing; where nothing changed nothing is run', async () => {
     await kernel.read(THOROUGH);
     expect(await kernel.apply(wanted([...WORLD, toDb('web')]))).toEqual({ changed: true, closed: true });
     expect(await kernel.apply(wanted([...WORLD, toDb('web')]))).toEqual({ changed: false, closed: false });
     expect(await kernel.apply(wanted(WORLD))).toEqual({ changed: true, closed: true });
-    expect(fake.runs.toSorted()).toEqual(['commit', 'commit', 'list bridge', 'list inet']);
+    expect(fake.runs.toSorted()).toEqual(['commit', 'commit', 'commit', 'list bridge', 'list inet']);
+    expect(fake.commits.at(-1)).toMatch(/^(?:(?:flush|delete) (?:chain|set) .*\n)+$/);
     expect(settledBlocks(fake.ruleset)).toEqual(await heldByAnother(wanted(WORLD)));
   });
 
@@ -51,7 +52,11 @@ describe('a change', () => {
       closed: false,
     });
     expect([fake.commits, claimed()]).toEqual([
-      [expect.stringMatching(/^add element inet kube-nwplcy peers4-[A-Z2-7]{20} \{ 10\.0\.1\.2 \}\n$/)],
+      [
+        expect.stringMatching(
+          /^add set inet kube-nwplcy peers4-[A-Z2-7]{20} \{ type [^{]* elements = \{ 10\.0\.1\.2 \}; \}\n$/,
+        ),
+      ],
       before,
     ]);
     expect(await kernel.apply(wanted([...WORLD, toDb('cli'), cli(2)]))).toEqual({ changed: true, closed: true });
@@ -74,7 +79,7 @@ describe('an agent that starts', () => {
     await kernel.read(THOROUGH);
     expect(await kernel.apply(wanted([...WORLD, toDb('web')]))).toEqual({ changed: true, closed: true });
     expect(fake.commits).toEqual([
-      expect.stringMatching(/^(?:insert rule inet kube-nwplcy (?:judged|settle) .*\n){4}$/),
+      expect.stringMatching(/^(?:(?:flush|add) chain inet kube-nwplcy (?:judged|settle).*\n){4}$/),
     ]);
     expect(settledBlocks(fake.ruleset)).toEqual(found);
   });
@@ -140,6 +145,14 @@ describe('a pod that an ADD has hooked in', () => {
       changed: false,
       closed: false,
     });
+  });
+
+  test('is left alone, with the lock of its sources, where its ADD came during the look', async () => {
+    await settle(wanted(WORLD, { attached: [WEB] }));
+    add(DB);
+    await kernel.read(THOROUGH);
+    const unsettled = wanted(WORLD, { attached: [WEB], unsettled: [DB] });
+    expect(await kernel.apply(unsettled)).toEqual({ changed: false, closed: false });
   });
 
   test('is refused until its ADD has ended where its table must be made anew', async () => {

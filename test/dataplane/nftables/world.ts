@@ -1,11 +1,12 @@
-import { compile } from '../../../src/policy/compile.ts';
+import { changesBetween, NO_OBJECTS, type Cluster } from '../../../src/kube/cluster.ts';
+import { Compilation } from '../../../src/policy/compile.ts';
 import { NftKernel } from '../../../src/dataplane/nftables/nftKernel.ts';
 import type { Wanted } from '../../../src/dataplane/kernel.ts';
 import { DEFAULT_MARK_MASK, generationMark, type Mark } from '../../../src/rules/mark.ts';
 import { raiseCommands } from '../../../src/rules/nftables/generation.ts';
 import { addPodCommands } from '../../../src/rules/nftables/podCommands.ts';
 import { QUARANTINE, type PodHooks } from '../../../src/rules/pod.ts';
-import { wantedPolicy } from '../../../src/rules/wanted.ts';
+import { wantedPolicy, type WantedPolicy } from '../../../src/rules/wanted.ts';
 import { FakeNft } from '../../helpers/fakeNft.ts';
 import { settledBlocks } from '../../helpers/nftNode.ts';
 import { clusterOf, namespace, pod, policy, type Manifest } from '../../helpers/manifests.ts';
@@ -40,18 +41,28 @@ function claimMark(): Mark {
   return generationMark(generation, DEFAULT_MARK_MASK);
 }
 
+const compilation = new Compilation('node-1');
+let known: Cluster = NO_OBJECTS;
+
+/** As an agent does, each state is told as a change of the one before. */
+function policyOf(manifests: readonly Manifest[]): WantedPolicy {
+  const before = known;
+  known = clusterOf(manifests);
+  return wantedPolicy(compilation.update(known, changesBetween(before, known)));
+}
+
 /** Returns what a node should hold where these pods are attached, and the ADDs of others under way. */
 export function wanted(
   manifests: readonly Manifest[],
   { attached = [WEB, DB], underWay = [], ...more }: Partial<Wanted> & Attached = {},
 ): Wanted {
-  const policies = wantedPolicy(compile(clusterOf(manifests), 'node-1'));
+  const policies = policyOf(manifests);
   const judged = attached.map((hooks) => ({
     hooks,
     judgements: policies.judgements.get(`shop/${hooks.name}`) ?? QUARANTINE,
   }));
   const pods = [...judged, ...underWay.map((hooks) => ({ hooks, judgements: undefined }))];
-  return { policy: policies, pods, leaving: new Set(), claimMark, ...more };
+  return { policy: policies, pods, leaving: new Set(), unsettled: [], claimMark, ...more };
 }
 interface Attached {
   readonly attached?: readonly PodHooks[];

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { parseCidr } from '../../../src/net/cidr.ts';
 import type { PeerGroup } from '../../../src/policy/model.ts';
+import { addressPorts, addresses, networks } from '../../helpers/peerGroups.ts';
 import { addressSets } from '../../../src/rules/iptables/addressSet.ts';
 
 /** The sets of a group with their members in order, family by family. */
@@ -13,24 +14,17 @@ function setsOf(group: PeerGroup) {
   }));
 }
 
-const networks = (cidrs: readonly string[], except: readonly string[] = []): PeerGroup => ({
-  kind: 'networks',
-  key: 'networks',
-  cidrs: cidrs.map(parseCidr),
-  except: except.map(parseCidr),
-});
 const membersOf = (group: PeerGroup) => addressSets(group).map(({ members }) => [...members]);
 
 test('addresses: one set a family', () => {
-  const members = ['10.0.0.1', 'fd00::1', '10.0.0.2', '10.0.0.1'];
-  expect(setsOf({ kind: 'addresses', key: 'addresses', members })).toEqual([
+  expect(setsOf(addresses(['10.0.0.1', 'fd00::1', '10.0.0.2']))).toEqual([
     { name: 'NWPLCY4-…', family: 'ipv4', type: 'hash:ip', members: ['10.0.0.1', '10.0.0.2'] },
     { name: 'NWPLCY6-…', family: 'ipv6', type: 'hash:ip', members: ['fd00::1'] },
   ]);
 });
 
 test('nobody: both sets are there and empty', () => {
-  expect(setsOf({ kind: 'addresses', key: 'addresses', members: [] })).toEqual([
+  expect(setsOf(addresses([]))).toEqual([
     { name: 'NWPLCY4-…', family: 'ipv4', type: 'hash:ip', members: [] },
     { name: 'NWPLCY6-…', family: 'ipv6', type: 'hash:ip', members: [] },
   ]);
@@ -42,7 +36,7 @@ test('addresses with ports, of every protocol', () => {
     { address: '10.0.0.1', protocol: 'UDP', port: 53 },
     { address: 'fd00::1', protocol: 'SCTP', port: 65_535 },
   ] as const;
-  expect(setsOf({ kind: 'addressPorts', key: 'addressPorts', members })).toEqual([
+  expect(setsOf(addressPorts(members))).toEqual([
     { name: 'NWPLCY4-…', family: 'ipv4', type: 'hash:ip,port', members: ['10.0.0.1,tcp:80', '10.0.0.1,udp:53'] },
     { name: 'NWPLCY6-…', family: 'ipv6', type: 'hash:ip,port', members: ['fd00::1,sctp:65535'] },
   ]);
@@ -50,7 +44,7 @@ test('addresses with ports, of every protocol', () => {
 
 describe('networks', () => {
   test('of both families', () => {
-    expect(setsOf(networks(['10.0.0.0/8', '2001:db8::/32', '192.0.2.0/24']))).toEqual([
+    expect(setsOf(networks(['10.0.0.0/8', '2001:db8::/32', '192.0.2.0/24'].map(parseCidr)))).toEqual([
       { name: 'NWPLCY4-…', family: 'ipv4', type: 'hash:net', members: ['10.0.0.0/8', '192.0.2.0/24'] },
       { name: 'NWPLCY6-…', family: 'ipv6', type: 'hash:net', members: ['2001:db8::/32'] },
     ]);
@@ -96,6 +90,19 @@ describe('networks', () => {
       ipv6: ['fd00::/64', 'fd00::1 nomatch'],
     },
   ])('$rule', ({ cidr, except, ipv4, ipv6 }) => {
-    expect(membersOf(networks([cidr], except))).toEqual([ipv4, ipv6]);
+    expect(membersOf(networks([parseCidr(cidr)], except.map(parseCidr)))).toEqual([ipv4, ipv6]);
   });
+
+  test('of several blocks are written without their holes, which would cut into the neighbours', () => {
+    const blocks = ['10.0.0.0/30', '10.0.0.0/29'].map(parseCidr);
+    expect(membersOf(networks(blocks, [parseCidr('10.0.0.1/32')]))).toEqual([
+      ['10.0.0.0', '10.0.0.2/31', '10.0.0.4/30'],
+      [],
+    ]);
+  });
+});
+
+test('the sets of one group are the same objects each time', () => {
+  const group = addresses(['10.0.0.1']);
+  expect(addressSets(group)).toBe(addressSets(group));
 });

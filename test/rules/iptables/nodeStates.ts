@@ -18,11 +18,11 @@ const PROFILES: readonly Profile[] = [
   profile([], 'ingress'),
   profile([], 'egress'),
   profile(
-    [{ peers: { kind: 'group', key: 'addresses shop [[],[]]' }, ports: { kind: 'any' }, policy: 'shop/p' }],
+    [{ peers: { kind: 'group', key: 'addresses shop [[],[]]' }, ports: [{ kind: 'any' }], policies: ['shop/p'] }],
     'ingress',
   ),
   profile(
-    [{ peers: { kind: 'network', cidr: parseCidr('192.0.2.0/24') }, ports: { kind: 'any' }, policy: 'shop/q' }],
+    [{ peers: { kind: 'network', cidr: parseCidr('192.0.2.0/24') }, ports: [{ kind: 'any' }], policies: ['shop/q'] }],
     'egress',
   ),
 ];

@@ -21,7 +21,7 @@ const names = podChainNames(web.hooks);
 function shape(pods: readonly AttachedPod[], family: 'ipv4' | 'ipv6') {
   const { podChains, hooks, pending } = wantedChains(pods, { family, profiles: new Map() });
   return {
-    chains: podChains.map(({ name, rules }) => [name, rules.at(-1)]),
+    chains: [...podChains].map(([name, rules]) => [name, rules.at(-1)]),
     hooks: Object.values(hooks).map((rules) => rules.length),
     pending: [...pending],
   };
@@ -59,13 +59,13 @@ test('a pod without an address is wanted nowhere but to be refused', () => {
 test('profiles are wanted in each family with its rules, whether or not a pod is judged by them', () => {
   const allow = {
     peers: { kind: 'network', cidr: { text: '192.0.2.0/24', family: 'ipv4' } },
-    ports: { kind: 'any' },
-    policy: 'shop/p',
+    ports: [{ kind: 'any' }],
+    policies: ['shop/p'],
   } as const;
   const one = profile([allow], 'ingress');
   const profiles = new Map([[one.name, one]]);
   expect((['ipv4', 'ipv6'] as const).map((family) => wantedChains([], { family, profiles }).profiles)).toEqual([
-    [{ name: one.name, rules: ['-s 192.0.2.0/24 -m comment --comment "shop/p" -j RETURN', '-g NWPLCY-REJECT'] }],
-    [{ name: one.name, rules: ['-g NWPLCY-REJECT'] }],
+    new Map([[one.name, ['-s 192.0.2.0/24 -m comment --comment "shop/p" -j RETURN', '-g NWPLCY-REJECT']]]),
+    new Map([[one.name, ['-g NWPLCY-REJECT']]]),
   ]);
 });

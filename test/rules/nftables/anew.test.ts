@@ -71,7 +71,7 @@ describe('a table is made anew, in one transaction with everything in it', () =>
     },
   ])('$what', ({ family, change }) => {
     const { ruleset, tables } = tampered(family, change);
-    expect(familiesToMake(tables, STANDING_TABLES)).toEqual([family]);
+    expect(familiesToMake(tables, { wanted: STANDING_TABLES, misfits: [] })).toEqual([family]);
     const plan = planTo(STATE, tables);
     expect([plan.closes, plan.commands.slice(0, 2)]).toEqual([
       true,

@@ -1,8 +1,10 @@
 import fc from 'fast-check';
 import { compile } from '../../../src/policy/compile.ts';
 import { withGeneration } from '../../../src/rules/nftables/generation.ts';
-import { planTables, type NftPlan, type Untouched } from '../../../src/rules/nftables/plan.ts';
-import type { NftTables } from '../../../src/rules/nftables/table.ts';
+import { HeldSets, type FoundSet } from '../../../src/rules/heldSets.ts';
+import { peerSets, withoutPeers } from '../../../src/rules/nftables/peerSets.ts';
+import { familiesToMake, planTables, type NftPlan, type Untouched } from '../../../src/rules/nftables/plan.ts';
+import { bareElements, type NftSet, type NftTables } from '../../../src/rules/nftables/table.ts';
 import { wantedTables } from '../../../src/rules/nftables/wantedTables.ts';
 import type { AttachedPod, PodHooks } from '../../../src/rules/pod.ts';
 import { wantedPolicy, type WantedPolicy } from '../../../src/rules/wanted.ts';
@@ -85,9 +87,35 @@ export const NOTHING_UNTOUCHED: Untouched = { chains: new Set(), interfaces: new
 
 let generation = 0;
 
-/** Returns the plan from what a node holds to a state. */
+/** Returns the plan from what a node holds to a state; `after` has the sets of peers too. */
 export function planTo({ policy, pods }: NodeState, from: NftTables, untouched = NOTHING_UNTOUCHED): NftPlan {
-  return planTables(from, { wanted: wantedTables(pods, policy), untouched });
+  const own = from.inet && withoutPeers(from.inet);
+  const actual = { inet: own?.table, bridge: from.bridge };
+  const wanted = wantedTables(pods, policy);
+  const planFrom = (found: ReadonlyMap<string, FoundSet>) => {
+    const held = new HeldSets(peerSets);
+    held.found(found);
+    return held.plan(policy.groups);
+  };
+  const known = planFrom(own?.peers ?? new Map());
+  const toMake = familiesToMake(actual, { wanted, misfits: known.misfits });
+  const peers = toMake.includes('inet') ? planFrom(new Map()) : known;
+  const plan = planTables(actual, { wanted, peers, untouched, toMake });
+  const kept = [...peers.stale].filter((name) => !plan.deletedPeers.includes(name));
+  const sets = new Map([
+    ...plan.after.inet.sets,
+    ...[...policy.groups.values()]
+      .flatMap(peerSets)
+      .map(({ name, type, comment, members }): [string, NftSet] => [
+        name,
+        { kind: 'set', type, comment, elements: bareElements(members) },
+      ]),
+    ...kept.flatMap((name): [string, NftSet][] => {
+      const set = from.inet?.sets.get(name);
+      return set === undefined ? [] : [[name, set]];
+    }),
+  ]);
+  return { ...plan, after: { ...plan.after, inet: { ...plan.after.inet, sets } } };
 }
 
 /** Commits a plan as the agent does, with a new generation where it closes; returns what was committed. */
@@ -96,7 +124,7 @@ export function carryOut(ruleset: NftRuleset, plan: NftPlan): NftPlan {
   const whole = plan.closes
     ? withGeneration(plan, { value: ((generation % 100) + 1) * 65_536, mask: 0xffff0000 })
     : plan;
-  if (whole.commands.length > 0) commit(ruleset, whole.commands);
+  for (const commands of [whole.commands, whole.cleanUp]) if (commands.length > 0) commit(ruleset, commands);
   return whole;
 }
 

@@ -1,29 +1,29 @@
 import { describe, expect, test } from 'vitest';
 import { parseCidr } from '../../../src/net/cidr.ts';
 import type { PeerGroup } from '../../../src/policy/model.ts';
+import { addressPorts, addresses, networks } from '../../helpers/peerGroups.ts';
 import { nftSetName } from '../../../src/rules/nftables/names.ts';
 import { peerSets } from '../../../src/rules/nftables/peerSets.ts';
 import { setName } from '../../../src/rules/names.ts';
 
 /** The type and the elements of a group's sets, IPv4 first. */
 function written(group: PeerGroup) {
-  return peerSets(group).map(([, { type, elements }]) => [type, [...elements].map(([key, rest]) => key + rest)]);
+  return peerSets(group).map(({ type, members }) => [type, [...members]]);
 }
 
 describe('a peer group is a set in each family', () => {
   test('named by its key, whoever is in it', () => {
-    const group = { kind: 'addresses', key: 'some key', members: [] } as const;
-    expect(peerSets(group).map(([name, { kind, comment }]) => [name, kind, comment])).toEqual([
-      [nftSetName('ipv4', 'some key'), 'set', 'some key'],
-      [nftSetName('ipv6', 'some key'), 'set', 'some key'],
+    const group = addresses([], { key: 'some key' });
+    expect(peerSets(group).map(({ name, comment }) => [name, comment])).toEqual([
+      [nftSetName('ipv4', 'some key'), 'some key'],
+      [nftSetName('ipv6', 'some key'), 'some key'],
     ]);
-    expect(peerSets({ ...group, members: ['10.0.0.1'] }).map(([name]) => name)).toEqual(
-      peerSets(group).map(([name]) => name),
-    );
+    const more = addresses(['10.0.0.1'], { key: 'some key' });
+    expect(peerSets(more).map(({ name }) => name)).toEqual(peerSets(group).map(({ name }) => name));
   });
 
   test('of addresses', () => {
-    expect(written({ kind: 'addresses', key: 'k', members: ['10.0.0.1', 'fd00::1', '10.0.0.2'] })).toEqual([
+    expect(written(addresses(['10.0.0.1', 'fd00::1', '10.0.0.2']))).toEqual([
       ['type ipv4_addr', ['10.0.0.1', '10.0.0.2']],
       ['type ipv6_addr', ['fd00::1']],
     ]);
@@ -32,7 +32,7 @@ describe('a peer group is a set in each family', () => {
   test('of networks, with the exceptions cut out', () => {
     const cidrs = ['10.0.0.0/24', '2001:db8::/32'].map(parseCidr);
     const except = ['10.0.0.0/26', '2001:db8::/33'].map(parseCidr);
-    expect(written({ kind: 'networks', key: 'k', cidrs, except })).toEqual([
+    expect(written(networks(cidrs, except))).toEqual([
       ['type ipv4_addr; flags interval', ['10.0.0.64-10.0.0.255']],
       ['type ipv6_addr; flags interval', ['2001:db8:8000::/33']],
     ]);
@@ -40,7 +40,7 @@ describe('a peer group is a set in each family', () => {
 
   test('of addresses with ports', () => {
     const members = ['10.0.0.1', 'fd00::1'].map((address) => ({ address, protocol: 'TCP', port: 80 }) as const);
-    expect(written({ kind: 'addressPorts', key: 'k', members })).toEqual([
+    expect(written(addressPorts(members))).toEqual([
       ['type ipv4_addr . inet_service', ['10.0.0.1 . 80']],
       ['type ipv6_addr . inet_service', ['fd00::1 . 80']],
     ]);

@@ -31,7 +31,7 @@ describe('a plan from state to state', () => {
 
   test('is one transaction from nothing, in which nothing is led to before it is there', () => {
     const ruleset = new NftRuleset();
-    const plan = planTables(NOTHING_READ, { wanted: STANDING_TABLES, untouched: NOTHING_UNTOUCHED });
+    const plan = planTables(NOTHING_READ, { wanted: STANDING_TABLES, untouched: NOTHING_UNTOUCHED, toMake: [] });
     expect(plan.closes).toBe(true);
     carryOut(ruleset, plan);
     expect([...listedBlocks(ruleset).keys()].toSorted()).toEqual(

@@ -83,6 +83,11 @@ describe('an ADD', { timeout: 60_000 }, () => {
     ).toEqual([]);
   });
 
+  test('has no command about elements: before one, nft reads the members of all sets that have ranges', () => {
+    const commands = addPodCommands(hooksOf('shop/web', { addresses: ['10.0.0.1', 'fd00::1'], port: 'bridged' }), OPEN);
+    expect(commands.filter((command) => / element /.test(command))).toEqual([]);
+  });
+
   test('is refused whole where an address is another’s, and goes through after a look', () => {
     const ruleset = node();
     const before = listedBlocks(ruleset);

@@ -23,6 +23,18 @@ const CLUSTER = clusterOf([
   pod('shop/db', { labels: { app: 'db' }, addresses: ['10.0.0.2', 'fd00::2'] }),
   pod('shop/far', { ...WEB, addresses: ['10.0.1.99'], nodeName: 'node-2' }),
   ...others,
+  pod('shop/busy', { labels: { app: 'busy' }, addresses: ['10.0.0.4'] }),
+  policy('shop/busy', {
+    podSelector: { matchLabels: { app: 'busy' } },
+    ingress: Array.from({ length: 6 }, (_, index) => ({
+      from: [{ podSelector: { matchLabels: { peer: `p${index}` } } }],
+      ports: [
+        { port: 9000 - index * 100 },
+        { port: 53 + index, endPort: 60, protocol: 'UDP' },
+        ...(index === 0 ? [{ protocol: 'SCTP' }] : []),
+      ],
+    })),
+  }),
   policy('shop/web', {
     podSelector: { matchLabels: { app: 'web' } },
     policyTypes: ['Ingress', 'Egress'],
@@ -42,7 +54,7 @@ const CLUSTER = clusterOf([
           { ipBlock: { cidr: '2001:db8::/32' } },
         ],
       },
-      { ports: [{ port: 443 }] },
+      { ports: [{ port: 443 }, { port: 8443 }, { port: 9000, endPort: 9010 }] },
     ],
     egress: [
       { to: [{ podSelector: {} }], ports: [{ port: 'http' }] },
@@ -75,6 +87,10 @@ export const LISTED_STATE: NodeState = {
     {
       hooks: hooksOf('shop/db', { addresses: ['10.0.0.2', 'fd00::2'], port: 'routed' }),
       judgements: POLICY.judgements.get('shop/db') ?? QUARANTINE,
+    },
+    {
+      hooks: hooksOf('shop/busy', { addresses: ['10.0.0.4'], port: 'bridged' }),
+      judgements: POLICY.judgements.get('shop/busy') ?? QUARANTINE,
     },
     { hooks: hooksOf('shop/new', { addresses: ['10.0.0.3'], port: 'none' }), judgements: QUARANTINE },
   ],

@@ -1,0 +1,46 @@
+import { isPodChain, isProfileChain } from '../names.ts';
+import { targetOf } from './chain.ts';
+import type { WantedChains } from './chainPlan.ts';
+import { STANDING_CHAINS } from './entryChains.ts';
+import type { RestoreLines } from './podRestore.ts';
+import { unlistLines } from './profileLines.ts';
+import { NO_LINES, type Progress } from './progress.ts';
+
+/** Returns the lines that take away what nobody wants, and notes it; `left` are the chains that stay nevertheless. */
+export function staleLines(
+  wanted: WantedChains,
+  after: Progress,
+): { readonly lines: RestoreLines; readonly left: readonly string[] } {
+  const { profiles: known, podChains } = wanted;
+  if (after.chains.size === known.size + podChains.size + STANDING_CHAINS.length) return { lines: NO_LINES, left: [] };
+  const others: string[] = [];
+  for (const name of after.chains.keys())
+    if (!known.has(name) && !podChains.has(name) && !STANDING_CHAINS.includes(name)) others.push(name);
+  // A pod whose ADD or DEL is under way still leads to the profile that it was given.
+  const inUse = ledTo(after, wanted.pending);
+  const stale = others.filter((name) => !wanted.pending.has(name) && !inUse.has(name));
+  const profiles = new Set(stale.filter(isProfileChain));
+  const unlisted = unlistLines(profiles, after);
+  const gone = [...stale.filter(isPodChain), ...profiles];
+  for (const name of gone) after.delete(name);
+  // All are emptied before the first is deleted: they may lead to each other.
+  const deletion = ['-F', '-X'].flatMap((verb) => gone.map((name) => `${verb} ${name}`));
+  return {
+    lines: [...unlisted, ...deletion],
+    left: others.filter((name) => after.chains.has(name)),
+  };
+}
+
+/** Returns the chains that some lead to, by whatever way. */
+function ledTo(chains: Progress, names: Iterable<string>): ReadonlySet<string> {
+  const found = new Set<string>();
+  const look = (name: string): void => {
+    for (const target of (chains.get(name) ?? []).map(targetOf)) {
+      if (found.has(target)) continue;
+      found.add(target);
+      look(target);
+    }
+  };
+  for (const name of names) look(name);
+  return found;
+}
