@@ -6,7 +6,7 @@ import { agentSocketPath, type AgentReply, type AgentRequest, type AgentStatus }
 import { beat, endHeartbeat, HEARTBEAT_PERIOD_MS } from '../rendezvous/heartbeat.ts';
 import { makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { serveMetrics, type ListenAddress } from './metrics.ts';
-import { NodeSync, type NodeSyncOptions } from './nodeSync.ts';
+import { NodeSync, type NodeSyncOptions, type PassCause } from './nodeSync.ts';
 import { PassRunner } from './passRunner.ts';
 import { listen } from './socket.ts';
 
@@ -19,8 +19,10 @@ export interface AgentOptions extends NodeSyncOptions {
   readonly metricsAddress: ListenAddress | undefined;
 }
 
-/** One look in so many at the kernel is thorough: every chain and every set member, not the likely ones alone. */
-const THOROUGH_EVERY = 15;
+/** How often a look at the kernel is thorough: every chain and every set member, not the likely ones alone. */
+const THOROUGH_PERIOD_MS = 15_000;
+/** Where there is much to look at, looks come less often than once a second: they take up no more than this part of the time. */
+const LOOKING_SHARE = 0.2;
 const RETRY_MS = 250;
 
 /** Keeps this node's kernel in step with the source, from `start` to `stop`. */
@@ -32,9 +34,12 @@ export class Agent {
   readonly #passes = new PassRunner(() => this.#pass());
   readonly #stops: (() => void)[] = [];
   #server: Server | undefined;
-  #look: 'none' | 'quick' | 'thorough' = 'thorough';
-  #ticks = 0;
+  #look: PassCause['look'] = 'thorough';
+  #records: Set<string> | 'all' = 'all';
   #lookedAt = 0;
+  #lookedThoroughlyAt = 0;
+  #nextLookAt = 0;
+  #isBeatDue = true;
   #failure: string | undefined;
   #retry: NodeJS.Timeout | undefined;
   #ended = false;
@@ -55,7 +60,7 @@ export class Agent {
     // An agent that was killed may have left a heartbeat; this one has no right to it before it is in sync.
     endHeartbeat(runtimeDir);
     for (const directory of ['attachments', 'hooked']) {
-      const watcher = watch(`${runtimeDir}/${directory}`, () => this.#request());
+      const watcher = watch(`${runtimeDir}/${directory}`, (_, name) => this.#hear(name));
       watcher.on('error', (error) =>
         this.#log.error({ err: error }, 'Cannot watch the attachments: they are looked at once a second'),
       );
@@ -89,10 +94,22 @@ export class Agent {
     void this.#passes.run();
   }
 
+  /** A record, or what belongs to it, has come, changed or gone. */
+  #hear(name: string | null): void {
+    // It is written aside first, under a name that is no record's.
+    if (name?.startsWith('.') === true) return;
+    if (name === null) this.#records = 'all';
+    else if (this.#records !== 'all') this.#records.add(name);
+    this.#request();
+  }
+
   /** Once a second: a look at the kernel for what others took away, and the heartbeat. */
   #tick(): void {
-    this.#ticks += 1;
-    if (this.#look === 'none') this.#look = this.#ticks % THOROUGH_EVERY === 0 ? 'thorough' : 'quick';
+    const now = performance.now();
+    const isThoroughDue = now - this.#lookedThoroughlyAt >= THOROUGH_PERIOD_MS;
+    if (this.#look === 'none' && now >= this.#nextLookAt) this.#look = isThoroughDue ? 'thorough' : 'quick';
+    this.#records = 'all';
+    this.#isBeatDue = true;
     this.#request();
   }
 
@@ -105,16 +122,27 @@ export class Agent {
 
   async #pass(): Promise<void> {
     if (this.#ended || !this.#source.state().inSync) return;
-    const look = this.#look;
+    const [look, records] = [this.#look, this.#records];
     this.#look = 'none';
-    if (look !== 'none') this.#lookedAt = performance.now();
+    this.#records = new Set();
+    const started = performance.now();
+    if (look !== 'none') this.#lookedAt = started;
+    if (look === 'thorough') this.#lookedThoroughlyAt = started;
     try {
-      await this.#sync.pass(look);
-      if (!this.#ended) beat(this.#options.runtimeDir, { pid: process.pid, backend: this.#options.backend });
+      const looking = await this.#sync.pass({ look, records });
+      if (look !== 'none') this.#nextLookAt = started + looking / LOOKING_SHARE;
+      this.#beat();
       this.#failure = undefined;
     } catch (error) {
       this.#fail(error);
     }
+  }
+
+  #beat(): void {
+    if (this.#ended || !this.#isBeatDue) return;
+    const { runtimeDir, backend } = this.#options;
+    beat(runtimeDir, { pid: process.pid, backend });
+    this.#isBeatDue = false;
   }
 
   /** Nothing is lost: the kernel keeps its last whole state, and the next pass looks at it before it writes. */
@@ -123,6 +151,7 @@ export class Agent {
     if (message !== this.#failure) this.#log.error({ err: error }, 'Cannot bring the kernel up to date: trying again');
     this.#failure = message;
     this.#look = 'thorough';
+    this.#records = 'all';
     // One timer, however many passes fail: the ticks and `sync` ask for passes too, and each would start a row of its own.
     clearTimeout(this.#retry);
     if (!this.#ended) this.#retry = setTimeout(() => this.#request(), RETRY_MS).unref();
@@ -132,6 +161,7 @@ export class Agent {
     if (ask === 'status') return { kind: 'status', status: this.#status() };
     if (ask !== 'sync') return { kind: 'failed', message: 'Cannot answer: the request is of another version' };
     await this.#source.refresh();
+    this.#records = 'all';
     do await this.#passes.run();
     while (!this.#ended && (this.#failure !== undefined || !this.#source.state().inSync) && (await pause(RETRY_MS)));
     await this.#sync.flowsEnded();

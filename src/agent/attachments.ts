@@ -1,3 +1,4 @@
+import { isDeepStrictEqual } from 'node:util';
 import { objectKey } from '../kube/pod.ts';
 import type { RecordedAttachment } from '../rendezvous/attachment.ts';
 import { idOf, type PodJudgements } from '../rules/pod.ts';
@@ -28,21 +29,18 @@ interface Known {
 /** The attachment records of this node as they were at the last look. */
 export class Attachments {
   #known: ReadonlyMap<string, Known> = new Map();
+  #records: readonly RecordedAttachment[] = [];
   readonly #leavingUntil = new Map<string, number>();
   readonly #detached = new Set<string>();
 
   /** Takes a new look; `now` in milliseconds. */
   update(records: readonly RecordedAttachment[], now: number): AttachmentChanges {
     const before = this.#known;
-    this.#known = new Map(
-      records.map((record) => {
-        const known = before.get(idOf(record));
-        return [
-          idOf(record),
-          { record, since: known !== undefined && isSame(known.record, record) ? known.since : now },
-        ];
-      }),
-    );
+    this.#known = new Map(records.map((record) => [idOf(record), knownAs(record, { before, now })]));
+    const all = [...this.#known.values()].map(({ record }) => record);
+    const areSame =
+      all.length === this.#records.length && all.every((record, index) => record === this.#records[index]);
+    if (!areSame) this.#records = all;
     const goneRecords = [...before].filter(([id]) => !this.#known.has(id)).map(([, { record }]) => record);
     for (const record of goneRecords) this.#detached.add(objectKey(record));
     for (const record of records) this.#detached.delete(objectKey(record));
@@ -57,19 +55,19 @@ export class Attachments {
     };
   }
 
-  /** Returns all records. */
+  /** Returns all records: the same objects, and the same list of them, as long as they say the same. */
   all(): readonly RecordedAttachment[] {
-    return [...this.#known.values()].map(({ record }) => record);
+    return this.#records;
   }
 
   /** Returns the attachments, by `idOf`, that these records have and the last look had not, or the other way round. */
-  unlike(records: readonly RecordedAttachment[]): ReadonlySet<string> {
+  unlike(records: readonly RecordedAttachment[]): ReadonlyMap<string, RecordedAttachment> {
     const ids = new Set(records.map(idOf));
     const changed = [
       ...records.filter((record) => !isKnown(this.#known, record)),
       ...this.all().filter((record) => !ids.has(idOf(record))),
     ];
-    return new Set(changed.map(idOf));
+    return new Map(changed.map((record) => [idOf(record), record]));
   }
 
   /** Returns those of these pods that were attached and are not any more: the API shows their addresses for a while yet. Forgets all others. */
@@ -87,6 +85,15 @@ export class Attachments {
   isUnderWay(record: RecordedAttachment, now: number): boolean {
     return record.judgements === undefined && now - (this.#known.get(idOf(record))?.since ?? now) < ADD_LIMIT_MS;
   }
+}
+
+function knownAs(
+  record: RecordedAttachment,
+  { before, now }: { readonly before: ReadonlyMap<string, Known>; readonly now: number },
+): Known {
+  const known = before.get(idOf(record));
+  if (known === undefined || !isSame(known.record, record)) return { record, since: now };
+  return isDeepStrictEqual(known.record, record) ? known : { record, since: known.since };
 }
 
 function isHooked(record: RecordedAttachment): record is HookedAttachment {

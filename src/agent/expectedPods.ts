@@ -1,13 +1,14 @@
 import type { Cluster } from '../kube/cluster.ts';
-import { isFinished, objectKey } from '../kube/pod.ts';
+import { isFinished, type Pod } from '../kube/pod.ts';
 import { listExpected, removeExpected, writeExpected, type ExpectedPod } from '../rendezvous/expected.ts';
+import type { PodJudgements } from '../rules/pod.ts';
 import type { WantedPolicy } from '../rules/wanted.ts';
 import { uidsOf } from './localPods.ts';
 
 /** The files that tell the plugin what to do with a pod of this node, kept in step with what the kernel holds. */
 export class ExpectedPods {
   readonly #runtimeDir: string;
-  #written: ReadonlyMap<string, string> | undefined;
+  #written: ReadonlyMap<string, Written> | undefined;
 
   constructor(runtimeDir: string) {
     this.#runtimeDir = runtimeDir;
@@ -18,24 +19,36 @@ export class ExpectedPods {
    * the same pod when the old one dies. Throws the file system's error.
    */
   update(cluster: Cluster, { judgements }: WantedPolicy): void {
-    const wanted = new Map<string, ExpectedPod>();
-    for (const [key, judgement] of judgements) {
+    const known = this.#written ?? new Map<string, Written>();
+    // What an earlier agent expected is of no use: its profiles may be gone.
+    const left = new Set(this.#written === undefined ? listExpected(this.#runtimeDir) : known.keys());
+    this.#written = undefined;
+    const written = new Map<string, Written>();
+    for (const [key, judged] of judgements) {
       const pod = cluster.pods.get(key);
       if (pod === undefined || isFinished(pod)) continue;
-      wanted.set(key, { namespace: pod.namespace, name: pod.name, uids: uidsOf(pod), judgements: judgement });
+      written.set(key, this.#write({ pod, judged, before: known.get(key) }));
+      left.delete(key);
     }
-    // What an earlier agent expected is of no use: its profiles may be gone.
-    const known = this.#written ?? new Map(listExpected(this.#runtimeDir).map((key) => [key, '']));
-    this.#written = undefined;
-    for (const key of known.keys()) if (!wanted.has(key)) removeExpected(this.#runtimeDir, splitKey(key));
-    const written = new Map<string, string>();
-    for (const [key, pod] of wanted) {
-      const text = JSON.stringify(pod);
-      if (known.get(key) !== text) writeExpected(this.#runtimeDir, pod);
-      written.set(objectKey(pod), text);
-    }
+    for (const key of left) removeExpected(this.#runtimeDir, splitKey(key));
     this.#written = written;
   }
+
+  #write({ pod, judged, before }: Omit<Written, 'text'> & { readonly before: Written | undefined }): Written {
+    if (before?.pod === pod && before.judged === judged) return before;
+    const { namespace, name } = pod;
+    const expected: ExpectedPod = { namespace, name, uids: uidsOf(pod), judgements: judged };
+    const text = JSON.stringify(expected);
+    if (text !== before?.text) writeExpected(this.#runtimeDir, expected);
+    return { pod, judged, text };
+  }
+}
+
+/** What stands in a pod's file, and what it was made of. */
+interface Written {
+  readonly pod: Pod;
+  readonly judged: PodJudgements;
+  readonly text: string;
 }
 
 function splitKey(key: string): { readonly namespace: string; readonly name: string } {

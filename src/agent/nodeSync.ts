@@ -1,22 +1,25 @@
 import { familyOf } from '../net/family.ts';
-import type { Cluster } from '../kube/cluster.ts';
 import { objectKey } from '../kube/pod.ts';
-import { compile } from '../policy/compile.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../rules/mark.ts';
-import { idOf, QUARANTINE, type AttachedPod, type PodJudgements } from '../rules/pod.ts';
-import { wantedPolicy, type WantedPolicy } from '../rules/wanted.ts';
+import { attachmentOf, idOf, QUARANTINE, type AttachedPod, type PodJudgements } from '../rules/pod.ts';
 import type { Source } from '../source/source.ts';
 import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import { deleteFlowsFrom } from '../dataplane/conntrack.ts';
 import type { Kernel } from '../dataplane/kernel.ts';
-import { acknowledge, isAcknowledged, readAttachments, type RecordedAttachment } from '../rendezvous/attachment.ts';
+import {
+  acknowledge,
+  isAcknowledged,
+  readAttachment,
+  readAttachments,
+  type RecordedAttachment,
+} from '../rendezvous/attachment.ts';
 import type { AgentStatus } from '../rendezvous/agentSocket.ts';
 import { claimGeneration, currentGeneration } from '../rendezvous/generation.ts';
 import { AdoptedPods, isAdopted, type AdoptedPod } from './adoptedPods.ts';
+import { Answers, type Answer } from './answers.ts';
 import { Attachments } from './attachments.ts';
 import { ExpectedPods } from './expectedPods.ts';
 import { Handover, type HandoverOptions } from './handover.ts';
-import { localView, type LocalView } from './localPods.ts';
 import { PassRunner } from './passRunner.ts';
 import { endRefusedUdpFlows } from './udpFlows.ts';
 
@@ -27,12 +30,12 @@ export interface NodeSyncOptions extends HandoverOptions {
   readonly kernel: Kernel;
 }
 
-/** What follows from the objects and the attachments; made anew only when either changes. */
-interface Answer {
-  readonly objects: Cluster;
-  readonly attached: string;
-  readonly view: LocalView;
-  readonly policy: WantedPolicy;
+/** What makes a pass necessary, beside changes of the source's. */
+export interface PassCause {
+  /** Which look at the kernel to take first. */
+  readonly look: 'none' | 'quick' | 'thorough';
+  /** The attachments, by `idOf`, whose records may have changed. */
+  readonly records: ReadonlySet<string> | 'all';
 }
 
 /** One pass after the other: objects and attachments in, kernel and rendezvous files out. */
@@ -43,13 +46,17 @@ export class NodeSync {
   readonly #expected: ExpectedPods;
   readonly #adopted: AdoptedPods;
   readonly #handover: Handover;
-  #answer: Answer | undefined;
-  /** The one that the kernel holds. */
+  readonly #answers: Answers;
+  /** What the kernel holds. */
   #appliedAnswer: Answer | undefined;
+  /** Whether the last pass came to its end, and nothing was left alone. */
+  #isDone = false;
+  /** The attachments, by `idOf`, that were acknowledged since their records were last read. */
+  readonly #acknowledged = new Set<string>();
   #markMask = DEFAULT_MARK_MASK;
   #pods: readonly AttachedPod[] = [];
   /** The attachments, by `idOf`, that came or went during the look at the kernel. */
-  #unsettled: ReadonlySet<string> = new Set();
+  #unsettled: ReadonlyMap<string, RecordedAttachment> = new Map();
   #lastSync: AgentStatus['lastSync'];
   #repairs = 0;
   // Beside the passes: a node has many flows, and nothing may wait for their end but who asks for it.
@@ -61,30 +68,40 @@ export class NodeSync {
     this.#expected = new ExpectedPods(options.runtimeDir);
     this.#adopted = new AdoptedPods(options.log);
     this.#handover = new Handover(options);
+    this.#answers = new Answers(options);
   }
 
   /**
-   * Brings everything up to date once, with a look at the kernel first if asked for. Throws when the kernel or the file system refuses; then the
-   * next pass must look.
+   * Brings everything up to date once, with a look at the kernel first if asked for. Where nothing but objects can have changed, and what did means
+   * nothing to this node's pods, that is all. Returns how long the look took, in milliseconds. Throws when the kernel or the file system refuses;
+   * then the next pass must look.
    */
-  async pass(look: 'none' | 'quick' | 'thorough'): Promise<void> {
+  async pass({ look, records }: PassCause): Promise<number> {
     const started = performance.now();
+    const isQuiet = look === 'none' && records !== 'all' && records.size === 0;
+    if (isQuiet && this.#isDone && this.#answers.now(this.#attachments) === this.#appliedAnswer) return 0;
+    this.#isDone = false;
     const { runtimeDir } = this.#options;
     // Records before the kernel: what the records say is hooked then is in what the kernel shows.
-    const changes = this.#attachments.update(readAttachments(runtimeDir), Date.now());
+    const changes = this.#attachments.update(
+      this.#readRecords(records === 'all' ? records : records.union(this.#unsettled)),
+      Date.now(),
+    );
     const { appeared, hooked, gone } = changes;
     this.#handover.note(changes);
     const freed = this.#endFlowsOfEarlierHolders(appeared);
     this.#kernel.noteGone(gone);
     const written = hooked.filter((record) => this.#handover.isOurs(record));
     const ignore = this.#attachments.leaving();
+    const lookedAt = performance.now();
     const hasLooked = look !== 'none' && (await this.#kernel.read({ thorough: look === 'thorough', ignore }));
+    const looking = performance.now() - lookedAt;
     if (!hasLooked) for (const record of written) this.#kernel.noteHooked(record, record.judgements);
     // And after it: what ADD hooked in or DEL took out meanwhile is left alone until the next pass.
-    this.#unsettled = hasLooked ? this.#attachments.unlike(readAttachments(runtimeDir)) : new Set();
+    this.#unsettled = hasLooked ? this.#attachments.unlike(readAttachments(runtimeDir)) : new Map();
 
     const before = this.#appliedAnswer;
-    const answer = this.#answerFor(this.#options.source.state().cluster);
+    const answer = this.#answers.now(this.#attachments);
     this.#tellSource(answer);
     const adopted = await this.#adopted.update(answer.view.unrecorded, { look: look === 'thorough' });
     const applied = await this.#apply(answer, adopted);
@@ -93,9 +110,11 @@ export class NodeSync {
     this.#expected.update(answer.view.cluster, answer.policy);
     this.#acknowledgeAll();
     this.#handover.finish(this.#attachments.all(), (record) => this.#attachments.isUnderWay(record, Date.now()));
+    this.#isDone = this.#unsettled.size === 0;
     if (applied.closed) void this.#flows.run();
     if (applied.changed)
       this.#tell({ started, drift: before === answer && appeared.length + hooked.length + gone.size === 0 });
+    return looking;
   }
 
   /** Returns why the rules do not reach the packets of some pods, or `undefined`. ADD asks the same of the pods that it hooks in. */
@@ -136,19 +155,20 @@ export class NodeSync {
     );
   }
 
-  #answerFor(objects: Cluster): Answer {
-    const attachments = this.#attachments.all();
-    const attached = attachments
-      .map((record) => [idOf(record), objectKey(record), record.uid, record.addresses].join())
-      .join('\n');
-    if (this.#answer?.objects === objects && this.#answer.attached === attached) return this.#answer;
-    const view = localView(objects, {
-      nodeName: this.#options.nodeName,
-      attachments,
-      detached: this.#attachments.detachedOf(objects.pods),
-    });
-    const policy = wantedPolicy(compile(view.cluster, this.#options.nodeName));
-    return (this.#answer = { objects, attached, view, policy });
+  #readRecords(records: PassCause['records']): readonly RecordedAttachment[] {
+    const { runtimeDir } = this.#options;
+    if (records === 'all') {
+      this.#acknowledged.clear();
+      return readAttachments(runtimeDir);
+    }
+    const known = new Map(this.#attachments.all().map((record) => [idOf(record), record]));
+    for (const id of records) {
+      this.#acknowledged.delete(id);
+      const record = readAttachment(runtimeDir, attachmentOf(id));
+      if (record === undefined) known.delete(id);
+      else known.set(id, record);
+    }
+    return [...known.values()];
   }
 
   async #apply(
@@ -172,7 +192,8 @@ export class NodeSync {
     return this.#kernel.apply({
       policy,
       pods: this.#pods,
-      leaving: this.#attachments.leaving().union(this.#unsettled),
+      leaving: this.#attachments.leaving(),
+      unsettled: [...this.#unsettled.values()],
       claimMark: () => generationMark(this.#claimGeneration(), this.#markMask),
     });
   }
@@ -206,8 +227,12 @@ export class NodeSync {
 
   #acknowledgeAll(): void {
     const { runtimeDir } = this.#options;
-    for (const record of this.#settledRecords())
+    for (const record of this.#settledRecords()) {
+      const id = idOf(record);
+      if (this.#acknowledged.has(id)) continue;
       if (!isAcknowledged(runtimeDir, record)) acknowledge(runtimeDir, record);
+      this.#acknowledged.add(id);
+    }
   }
 
   /** Resolves when the flows that were refused so far have ended. */
@@ -216,11 +241,11 @@ export class NodeSync {
   }
 
   async #endRefusedUdpFlows(): Promise<void> {
-    const cluster = this.#answer?.view.cluster;
-    if (cluster === undefined) return;
+    const { localPods } = this.#answers;
+    if (localPods === undefined) return;
     const local = new Set(this.#attachments.all().flatMap(({ addresses }) => addresses));
     const { families } = this.#kernel;
-    await endRefusedUdpFlows(cluster, { families, local, log: this.#options.log });
+    await endRefusedUdpFlows(localPods, { families, local, log: this.#options.log });
   }
 
   #tell({ started, drift }: { readonly started: number; readonly drift: boolean }): void {

@@ -3,6 +3,7 @@ import type { Logger } from 'pino';
 import type { IpFamily } from '../net/family.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import { evaluate } from '../policy/evaluate.ts';
+import type { LocalPods } from './localPods.ts';
 import { deleteUdpFlows, listUdpFlows, type TrackedFlow } from '../dataplane/conntrack.ts';
 
 /**
@@ -10,7 +11,7 @@ import { deleteUdpFlows, listUdpFlows, type TrackedFlow } from '../dataplane/con
  * streams without ever hearing back would go on. Logs what it cannot do.
  */
 export async function endRefusedUdpFlows(
-  cluster: Cluster,
+  pods: LocalPods,
   {
     families,
     local,
@@ -22,10 +23,9 @@ export async function endRefusedUdpFlows(
     (local.has(source) || local.has(destination)) && !own.has(source) && !own.has(destination);
   try {
     for (const family of families) {
-      const flows = Map.groupBy(
-        await listUdpFlows(family),
-        (flow) => concerns(flow) && isRefusedBothWays(cluster, flow),
-      );
+      const tracked = await listUdpFlows(family);
+      const cluster = pods.around(tracked.filter(concerns).flatMap(({ source, destination }) => [source, destination]));
+      const flows = Map.groupBy(tracked, (flow) => concerns(flow) && isRefusedBothWays({ cluster, local }, flow));
       await deleteUdpFlows(flows.get(true) ?? [], flows.get(false) ?? []);
     }
   } catch (error) {
@@ -47,18 +47,28 @@ function nodeAddresses(): ReadonlySet<string> {
  * Both ways: without its entry a packet of the responder begins a flow of its own. If that flow is allowed, the responder may send as it does,
  * and the entry must stay, because in the new one packets of the refused side would be replies.
  */
-function isRefusedBothWays(cluster: Cluster, flow: TrackedFlow): boolean {
+function isRefusedBothWays(node: Node, flow: TrackedFlow): boolean {
   return (
-    isRefused(cluster, flow) &&
-    isRefused(cluster, { source: flow.destination, destination: flow.source, destinationPort: flow.sourcePort })
+    isRefused(node, flow) &&
+    isRefused(node, { source: flow.destination, destination: flow.source, destinationPort: flow.sourcePort })
   );
 }
 
-function isRefused(cluster: Cluster, flow: Pick<TrackedFlow, 'source' | 'destination' | 'destinationPort'>): boolean {
-  const [from, to] = [flow.source, flow.destination].map((address) => ({ kind: 'address', address }) as const);
-  return (
-    from !== undefined &&
-    to !== undefined &&
-    !evaluate(cluster, { from, to, protocol: 'UDP', port: flow.destinationPort }).allowed
-  );
+interface Node {
+  readonly cluster: Cluster;
+  /** The addresses of its pods. */
+  readonly local: ReadonlySet<string>;
+}
+
+/** Only what this node's own pods say: by what another node's pod refuses that node ends the flow. */
+function isRefused(
+  { cluster, local }: Node,
+  { source, destination, destinationPort }: Pick<TrackedFlow, 'source' | 'destination' | 'destinationPort'>,
+): boolean {
+  const [from, to] = [
+    { kind: 'address', address: source } as const,
+    { kind: 'address', address: destination } as const,
+  ];
+  const { egress, ingress } = evaluate(cluster, { from, to, protocol: 'UDP', port: destinationPort });
+  return (local.has(source) && egress.kind === 'refused') || (local.has(destination) && ingress.kind === 'refused');
 }

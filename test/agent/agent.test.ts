@@ -14,6 +14,7 @@ import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
 import type { SourceState } from '../../src/source/source.ts';
 import { attachment } from '../helpers/attachments.ts';
 import { FakeNetfilter } from '../helpers/fakeNetfilter.ts';
+import { clusterSource } from '../helpers/clusterSource.ts';
 import { clusterOf, namespace, pod, policy } from '../helpers/manifests.ts';
 
 const WORLD = [namespace('shop'), pod('shop/web', {})];
@@ -45,10 +46,10 @@ async function start(): Promise<Agent> {
     nodeName: 'node-1',
     runtimeDir,
     source: {
+      ...clusterSource(() => state.cluster),
       state: () => state,
       start: async (onChange) => void (changed = onChange),
       refresh: () => refreshed(),
-      stop: async () => {},
     },
     sourceName: 'dir:/x',
     backend: 'iptables-nft',

@@ -173,6 +173,6 @@ describe('what is unlike the last look', () => {
     },
   ])('$what', ({ records, unlike }) => {
     look(hooked('shop/web'), underWay('shop/db'));
-    expect(attachments.unlike(records)).toEqual(idsOf(...unlike));
+    expect(new Set(attachments.unlike(records).keys())).toEqual(idsOf(...unlike));
   });
 });

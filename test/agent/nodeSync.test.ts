@@ -21,8 +21,8 @@ import { DEFAULT_MARK_MASK, generationMark } from '../../src/rules/mark.ts';
 import { isProfileChain } from '../../src/rules/names.ts';
 import type { PodJudgements } from '../../src/rules/pod.ts';
 import { addPod, deletePod, podChainNames } from '../../src/rules/iptables/podRestore.ts';
-import type { Source } from '../../src/source/source.ts';
 import { attachment } from '../helpers/attachments.ts';
+import { clusterSource } from '../helpers/clusterSource.ts';
 import { FakeNetfilter } from '../helpers/fakeNetfilter.ts';
 import { clusterOf, namespace, pod, policy, type Manifest } from '../helpers/manifests.ts';
 
@@ -41,12 +41,7 @@ let runtimeDir: string;
 let cluster = clusterOf([]);
 let sync: NodeSync;
 
-const source: Source = {
-  state: () => ({ inSync: true, cluster, problems: [], away: undefined }),
-  start: async () => {},
-  refresh: async () => {},
-  stop: async () => {},
-};
+const source = clusterSource(() => cluster);
 
 beforeEach(async () => {
   fake = await FakeNetfilter.start();
@@ -88,7 +83,7 @@ function hookIn(record: Attachment): PodJudgements {
 
 /** A pass with what it leaves to be done beside it. */
 async function pass(look: 'none' | 'quick' | 'thorough'): Promise<void> {
-  await sync.pass(look);
+  await sync.pass({ look, records: 'all' });
   await sync.flowsEnded();
 }
 
@@ -310,4 +305,50 @@ test('a UDP flow of a local pod that is refused both ways by now is ended, and n
     .filter(({ program, args }) => program === 'conntrack' && args[0] === '-D')
     .map(({ args }) => args.join(' '));
   expect(deleted).toEqual(['-D -f ipv4 -p udp -s 192.0.2.1 -d 10.0.0.2 --dport 53']);
+});
+
+describe('a pass for the source’s sake alone', () => {
+  const QUIET = { look: 'none', records: new Set<string>() } as const;
+  const far = (address: string, app = 'far') =>
+    pod('shop/far', { ...labels(app), addresses: [address], nodeName: 'node-2' });
+
+  beforeEach(async () => {
+    cluster = clusterOf([...WORLD, DB_FROM_WEB, far('10.0.1.1')]);
+    await pass('thorough');
+    await add(DB);
+  });
+
+  test('runs nothing, and looks at no file, where what changed means nothing to this node’s pods', async () => {
+    fake.runs.length = 0;
+    rmSync(`${runtimeDir}/acknowledged`, { recursive: true });
+    rmSync(`${runtimeDir}/expected`, { recursive: true });
+    cluster = clusterOf([...WORLD, DB_FROM_WEB, far('10.0.1.2')]);
+    await sync.pass(QUIET);
+    expect(fake.runs).toEqual([]);
+  });
+
+  test('writes what does mean something', async () => {
+    cluster = clusterOf([...WORLD, DB_FROM_WEB, far('10.0.1.2', 'web')]);
+    await sync.pass(QUIET);
+    expect(members()).toEqual(['10.0.1.2']);
+    cluster = clusterOf(WORLD);
+    await sync.pass(QUIET);
+    expect(chain(DB).at(-1)).toBe('-j RETURN');
+  });
+
+  test('that failed half-way is made up for by the next one', async () => {
+    let isBroken = true;
+    class Breakable<T> extends Map<string, T> {
+      override get(key: string): T | undefined {
+        if (isBroken) throw new Error('broken');
+        return super.get(key);
+      }
+    }
+    cluster = { ...cluster, policies: new Breakable(clusterOf([policy('shop/new', { podSelector: {} })]).policies) };
+    await expect(sync.pass(QUIET)).rejects.toThrow('broken');
+    isBroken = false;
+    await sync.pass(QUIET);
+    expect(members()).toEqual([]);
+    expect(chain(DB).at(-1)).toMatch(/^-g NWPLCY-/);
+  });
 });
