@@ -2,18 +2,20 @@ import { join } from 'node:path';
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
 import { execa } from 'execa';
 
-/** The two halves of the executable, each one file of ASCII text. */
+/** What is packed, each one file of ASCII text: what runs first, and what that loads by name as one of the executable's assets. */
 export interface Bundles {
   readonly main: string;
-  readonly commandLine: string;
+  readonly loaded: Readonly<Record<string, string>>;
 }
 
 // What the plugin may load: all of it is in Node's startup snapshot. Anything else costs every ADD (node:crypto alone nearly doubles it).
 const PLUGIN_MODULES = ['node:buffer', 'node:fs', 'node:path', 'node:util'];
 
-/** Bundles the plugin, with the entry, and the command line, with the agent, into `folder`. */
+/** Bundles the entry, the plugin, and the command line with the agent into `folder`. */
 export async function bundle(folder: string): Promise<Bundles> {
-  const bundles = { main: join(folder, 'main.cjs'), commandLine: join(folder, 'commandLine.cjs') };
+  const main = join(folder, 'main.cjs');
+  const plugin = join(folder, 'plugin.cjs');
+  const commandLine = join(folder, 'commandLine.cjs');
   const options = {
     bundle: true,
     platform: 'node',
@@ -23,23 +25,26 @@ export async function bundle(folder: string): Promise<Bundles> {
     logLevel: 'warning',
     metafile: true,
   } as const satisfies BuildOptions;
+  // An expression: the function that src/packed.ts calls.
+  const wrapper = { banner: { js: '(function (module, require) {' }, footer: { js: '})' } } as const;
+  const onEveryCall = await Promise.all([
+    build({
+      ...options,
+      entryPoints: ['src/main.ts'],
+      outfile: main,
+      external: ['./cli/main.ts', './cni/plugin.ts'], // imported only when the sources run as they are
+    }),
+    build({ ...options, ...wrapper, entryPoints: ['src/cni/plugin.ts'], outfile: plugin }),
+  ]);
+  for (const { metafile } of onEveryCall) checkModules(metafile);
   await build({
     ...options,
+    ...wrapper,
     entryPoints: ['src/cli/main.ts'],
     plugins: [kubeConfigOnly],
-    outfile: bundles.commandLine,
-    // An expression: the function that src/main.ts calls.
-    banner: { js: '(function (module, require) {' },
-    footer: { js: '})' },
+    outfile: commandLine,
   });
-  const plugin = await build({
-    ...options,
-    entryPoints: ['src/main.ts'],
-    outfile: bundles.main,
-    external: ['./cli/main.ts'], // imported only when the sources run as they are
-  });
-  checkModules(plugin.metafile);
-  return bundles;
+  return { main, loaded: { plugin, commandLine } };
 }
 
 // Of the Kubernetes client only KubeConfig is used, and of that neither `makeApiClient` nor what is for `fetch`: the generated API and undici are

@@ -18,16 +18,13 @@ export async function pack(
   makeBlobsUnderNodeFlags();
   const { default: sea } = await import('@yao-pkg/pkg/lib-es5/sea.js');
   const isHost = arch === hostArch; // a code cache holds for one kind of processor
-  const codeCache = `${bundles.commandLine}.cache`;
-  if (isHost) await execa(node, [...NODE_FLAGS, 'scripts/codeCache.ts', bundles.commandLine, codeCache]);
-  else await writeFile(codeCache, ''); // V8 rejects it, and compiles
   const seaConfig = {
     disableExperimentalSEAWarning: true,
     useSnapshot: false,
     useCodeCache: isHost,
     execArgv: NODE_FLAGS,
     execArgvExtension: 'cli', // NODE_OPTIONS of a container runtime is not meant for us; src/main.ts adds a flag by --node-options
-    assets: { commandLine: resolve(bundles.commandLine), commandLineCodeCache: resolve(codeCache) },
+    assets: await assetsOf(bundles.loaded, { node, isHost }),
   };
   await sea.default(bundles.main, {
     targets: [{ platform: 'linux', arch, nodeRange: 'node26', output: resolve(executable) }],
@@ -36,6 +33,22 @@ export async function pack(
     useLocalNode: !isHost,
     seaConfig,
   });
+}
+
+/** Returns the files that the executable holds by name: each bundle that it loads, as src/packed.ts does, and its code cache. */
+async function assetsOf(
+  loaded: Bundles['loaded'],
+  { node, isHost }: { readonly node: string; readonly isHost: boolean },
+): Promise<Readonly<Record<string, string>>> {
+  const assets: Record<string, string> = {};
+  for (const [name, file] of Object.entries(loaded)) {
+    const codeCache = `${file}.cache`;
+    if (isHost) await execa(node, [...NODE_FLAGS, 'scripts/codeCache.ts', file, codeCache]);
+    else await writeFile(codeCache, ''); // V8 rejects it, and compiles
+    assets[name] = resolve(file);
+    assets[`${name}CodeCache`] = resolve(codeCache);
+  }
+  return assets;
 }
 
 // V8 takes a code cache only under the flags it was made with. pkg starts the Node that makes it without any, by a promisified execFile.

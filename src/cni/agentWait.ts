@@ -1,11 +1,12 @@
 import { monotonicMs, pause } from '../dataplane/pause.ts';
-import { isAcknowledged, readAttachment } from '../rendezvous/attachment.ts';
+import { isAcknowledged, isRecorded } from '../rendezvous/attachment.ts';
 import { readExpected } from '../rendezvous/expected.ts';
 import { readHeartbeat } from '../rendezvous/heartbeat.ts';
 import type { AttachmentId, PodJudgements } from '../rules/pod.ts';
 import type { PodIdentity } from './args.ts';
 
-const LOOK_EVERY_MS = 3;
+// A look takes some 50 µs.
+const LOOK_EVERY_MS = 1;
 
 /** How long ADD waits for the agent, in all: until a time on the monotonic clock, and only while there is an agent. */
 export interface Patience {
@@ -21,8 +22,7 @@ export function awaitExpected(pod: PodIdentity, patience: Patience): PodJudgemen
 /** Tells whether the agent has acknowledged an attachment, waiting for it; one that a DEL has taken away meanwhile never will be. */
 export function awaitAcknowledgement(id: AttachmentId, patience: Patience): boolean {
   const { runtimeDir } = patience;
-  const look = () =>
-    isAcknowledged(runtimeDir, id) || (readAttachment(runtimeDir, id) === undefined ? false : undefined);
+  const look = () => isAcknowledged(runtimeDir, id) || (isRecorded(runtimeDir, id) ? undefined : false);
   return lookUntil(patience, look) ?? false;
 }
 

@@ -2,6 +2,7 @@ import { deleteFlowsFrom } from '../dataplane/conntrackSync.ts';
 import { dropWaitingPackets } from '../dataplane/neighbourSync.ts';
 import { monotonicMs } from '../dataplane/pause.ts';
 import {
+  isRecorded,
   readAttachment,
   removeAttachment,
   writeAttachment,
@@ -74,7 +75,7 @@ function protect(attaching: Attaching): void {
       ? judgements
       : closeForStrangers(attaching, judgements);
   writeJudgements(runtimeDir, { id: record, judgements: settled });
-  if (readAttachment(runtimeDir, record) === undefined) throw overtaken();
+  if (!isRecorded(runtimeDir, record)) throw overtaken();
   context.log('info', 'Hooked the pod in', { ...told(record), judgements: settled, agent: agent !== undefined });
 }
 

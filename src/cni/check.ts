@@ -1,4 +1,5 @@
 import { readAttachment, type Attachment } from '../rendezvous/attachment.ts';
+import { readHeartbeat } from '../rendezvous/heartbeat.ts';
 import { parseCniArgs } from './args.ts';
 import type { Context } from './context.ts';
 import type { AttachmentCall } from './env.ts';
@@ -17,10 +18,11 @@ export function check(
   const record = readAttachment(context.config.runtimeDir, call.id);
   if (record === undefined) throw notInPlace(['the record of the attachment']);
   const kernel = presentKernel(context);
+  const agent = readHeartbeat(context.config.runtimeDir) !== undefined;
   const missing = [
     ...addressProblems(record, addresses),
     ...(record.judgements === undefined ? ['the end of its ADD'] : []),
-    ...(kernel?.missing(record) ?? ['what hooks pods in: no backend was ever chosen on this node']),
+    ...(kernel?.missing(record, { agent }) ?? ['what hooks pods in: no backend was ever chosen on this node']),
   ];
   if (missing.length > 0) throw notInPlace(missing);
 }

@@ -1,6 +1,6 @@
-import { rmSync } from 'node:fs';
+import { existsSync, rmSync } from 'node:fs';
 import { idOf, type AttachmentId, type PodHooks, type PodJudgements } from '../rules/pod.ts';
-import { listNames, readFileIfAny, readJsonIfAny } from '../files/readIfAny.ts';
+import { listNames, readJsonIfAny } from '../files/readIfAny.ts';
 import { writeFileWhole } from '../files/writeWhole.ts';
 
 /** A pod's interface on this node. The record is the truth about local pods: the API may still show an address of before a restart. */
@@ -70,12 +70,17 @@ export function removeAttachment(runtimeDir: string, id: AttachmentId): void {
 export function acknowledge(runtimeDir: string, id: AttachmentId): void {
   const path = pathOf(runtimeDir, 'acknowledged', id);
   writeFileWhole(path, '');
-  if (readFileIfAny(pathOf(runtimeDir, 'attachments', id)) === undefined) rmSync(path, { force: true });
+  if (!isRecorded(runtimeDir, id)) rmSync(path, { force: true });
 }
 
 /** Tells whether the agent has acknowledged the attachment. */
 export function isAcknowledged(runtimeDir: string, id: AttachmentId): boolean {
-  return readFileIfAny(pathOf(runtimeDir, 'acknowledged', id)) !== undefined;
+  return existsSync(pathOf(runtimeDir, 'acknowledged', id));
+}
+
+/** Tells whether there is a record of the attachment, be it one that can be read or not. */
+export function isRecorded(runtimeDir: string, id: AttachmentId): boolean {
+  return existsSync(pathOf(runtimeDir, 'attachments', id));
 }
 
 function pathOf(runtimeDir: string, directory: 'attachments' | 'hooked' | 'acknowledged', id: AttachmentId): string {

@@ -1,6 +1,6 @@
-import { mkdirSync, rmSync } from 'node:fs';
+import { mkdirSync, rmdirSync, rmSync } from 'node:fs';
 import type { PodJudgements } from '../rules/pod.ts';
-import { listNames, readJsonIfAny } from '../files/readIfAny.ts';
+import { isMissing, listNames, readJsonIfAny } from '../files/readIfAny.ts';
 import { writeFileWhole } from '../files/writeWhole.ts';
 
 /** What the agent expects of a pod of this node: who it is and where it is judged. The profiles named are in the kernel already. */
@@ -26,12 +26,27 @@ export function readExpected(
   return (readJsonIfAny(`${runtimeDir}/expected/${namespace}/${name}`) as ExpectedPod | null | undefined) ?? undefined;
 }
 
-/** Forgets a pod that this node no longer expects. */
+/** Forgets a pod that this node no longer expects. Throws the file system's error. */
 export function removeExpected(
   runtimeDir: string,
   { namespace, name }: { readonly namespace: string; readonly name: string },
 ): void {
-  rmSync(`${runtimeDir}/expected/${namespace}/${name}`, { force: true });
+  const directory = `${runtimeDir}/expected/${namespace}`;
+  rmSync(`${directory}/${name}`, { force: true });
+  removeIfEmpty(directory);
+}
+
+/** Namespaces come and go as pods do: a directory of each that there ever was would fill the tmpfs. */
+function removeIfEmpty(directory: string): void {
+  try {
+    rmdirSync(directory);
+  } catch (error) {
+    if (!isMissing(error) && !isFilled(error)) throw error;
+  }
+}
+
+function isFilled(error: unknown): boolean {
+  return error instanceof Error && 'code' in error && error.code === 'ENOTEMPTY';
 }
 
 /** Returns the keys `namespace/name` of all pods that are expected. */

@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { JUMPS, rejectChain } from '../../src/rules/iptables/entryChains.ts';
 import { podHookRules } from '../../src/rules/iptables/podChains.ts';
 import { podChainNames } from '../../src/rules/iptables/podRestore.ts';
-import { INGRESS_CHAIN, REJECT_CHAIN } from '../../src/rules/names.ts';
+import { EGRESS_CHAIN, INGRESS_CHAIN, REJECT_CHAIN } from '../../src/rules/names.ts';
 import { resultFor } from '../helpers/pluginNode.ts';
 import { netfilterSnapshot } from '../lab/snapshot.ts';
 import { isNftables } from './backend.ts';
@@ -36,27 +36,44 @@ describe.skipIf(isNftables).for(['iptables-nft', 'iptables-legacy'] as const)('%
     ]);
   });
 
-  test('CHECK names everything that is missing, and writes nothing', async () => {
+  test.for(['no agent', 'an agent'])(
+    'beside %s CHECK names everything that is missing, and writes nothing',
+    async (agent) => {
+      const node = await startNode();
+      await node.link(PLAIN_POD);
+      const config = { backend };
+      await node.plugin('ADD', PLAIN_POD, { config });
+      if (agent === 'an agent') node.startAgent(backend);
+      expect((await node.plugin('CHECK', PLAIN_POD, { config })).exitCode).toBe(0);
+      const [ingress = ''] = podChainNames(hooksOf(POD));
+      await node.shell(
+        `iptables-${variant} -F FORWARD; iptables-${variant} -F ${INGRESS_CHAIN}; iptables-${variant} -F ${ingress}; iptables-${variant} -X ${ingress}`,
+      );
+      const before = await netfilterSnapshot(node.run);
+      const { printed } = await node.plugin('CHECK', PLAIN_POD, { config: { backend, prevResult: resultFor(POD) } });
+      expect(printed).toMatchObject({
+        code: 103,
+        msg: `Cannot vouch for the pod: not in place is ${[
+          'the addresses of prevResult (10.5.0.2, fd05::2; the pod was hooked in with 10.5.0.2)',
+          `ipv4: chain ${ingress}`,
+          `ipv4: hook "${podHookRules(hooksOf(POD), 'ipv4')[INGRESS_CHAIN].join('')}" in ${INGRESS_CHAIN}`,
+          `ipv4: "${JUMPS.FORWARD}" in FORWARD`,
+        ].join('; ')}`,
+      });
+      expect(await netfilterSnapshot(node.run)).toEqual(before);
+    },
+  );
+
+  test.for([0, 1])('CHECK beside an agent misses hook %i in the chain of sources', async (index) => {
     const node = await startNode();
     await node.link(PLAIN_POD);
-    const config = { backend };
-    await node.plugin('ADD', PLAIN_POD, { config });
-    const [ingress = ''] = podChainNames(hooksOf(POD));
-    await node.shell(
-      `iptables-${variant} -F FORWARD; iptables-${variant} -F ${INGRESS_CHAIN}; iptables-${variant} -F ${ingress}; iptables-${variant} -X ${ingress}`,
-    );
-    const before = await netfilterSnapshot(node.run);
-    const { printed } = await node.plugin('CHECK', PLAIN_POD, { config: { backend, prevResult: resultFor(POD) } });
-    expect(printed).toMatchObject({
-      code: 103,
-      msg: `Cannot vouch for the pod: not in place is ${[
-        'the addresses of prevResult (10.5.0.2, fd05::2; the pod was hooked in with 10.5.0.2)',
-        `ipv4: chain ${ingress}`,
-        `ipv4: hook "${podHookRules(hooksOf(POD), 'ipv4')[INGRESS_CHAIN].join('')}" in ${INGRESS_CHAIN}`,
-        `ipv4: "${JUMPS.FORWARD}" in FORWARD`,
-      ].join('; ')}`,
+    await node.plugin('ADD', PLAIN_POD, { config: { backend } });
+    node.startAgent(backend);
+    const hook = podHookRules(hooksOf(PLAIN_POD), 'ipv4')[EGRESS_CHAIN][index] ?? '';
+    await node.shell(`iptables-${variant} -D ${EGRESS_CHAIN} ${hook}`);
+    expect((await node.plugin('CHECK', PLAIN_POD, { config: { backend } })).printed).toMatchObject({
+      msg: `Cannot vouch for the pod: not in place is ipv4: hook "${hook}" in ${EGRESS_CHAIN}`,
     });
-    expect(await netfilterSnapshot(node.run)).toEqual(before);
   });
 
   test('ADD that fails half-way leaves nothing, and says what failed', async () => {

@@ -50,30 +50,48 @@ describe.skipIf(!isNftables)('nftables', () => {
     await expectPods(nftWorld, node, [{ pod: OTHER, judgements: QUARANTINE }]);
   });
 
-  test('CHECK names everything that is missing, and writes nothing', async () => {
-    const node = await startNode();
-    await node.link(PLAIN_POD);
-    await node.plugin('ADD', PLAIN_POD, { config });
-    const { to, from } = nftPodChainNames(hooksOf(POD));
-    await node.shell(`nft flush chain inet ${TABLE_NAME} forward; nft delete element inet ${TABLE_NAME} ingress4 '{ 10.5.0.2 }'
+  test.for(['no agent', 'an agent'])(
+    'beside %s CHECK names everything that is missing, and writes nothing',
+    async (agent) => {
+      const node = await startNode();
+      await node.link(PLAIN_POD);
+      await node.plugin('ADD', PLAIN_POD, { config });
+      if (agent === 'an agent') node.startAgent('nftables');
+      expect((await node.plugin('CHECK', PLAIN_POD, { config })).exitCode).toBe(0);
+      const { to, from } = nftPodChainNames(hooksOf(POD));
+      await node.shell(`nft flush chain inet ${TABLE_NAME} forward; nft delete element inet ${TABLE_NAME} ingress4 '{ 10.5.0.2 }'
       nft delete chain inet ${TABLE_NAME} ${to}; nft delete chain bridge ${TABLE_NAME} prerouting
       nft flush set bridge ${TABLE_NAME} sources4
       nft delete element inet ${TABLE_NAME} egress4 '{ 10.5.0.2 }'; nft add element inet ${TABLE_NAME} egress4 '{ 10.5.0.2 : accept }'`);
-    const before = await netfilterSnapshot(node.run);
-    const { printed } = await node.plugin('CHECK', PLAIN_POD, { config: { ...config, prevResult: resultFor(POD) } });
-    expect(printed).toMatchObject({
-      code: 103,
-      msg: `Cannot vouch for the pod: not in place is ${[
-        'the addresses of prevResult (10.5.0.2, fd05::2; the pod was hooked in with 10.5.0.2)',
-        '"jump policies" in forward (inet)',
-        'chain prerouting (bridge)',
-        `chain ${to}`,
-        `element 10.5.0.2 : goto ${to} (ingress4)`,
-        `element 10.5.0.2 : goto ${from} (egress4)`,
-        'element "veth1" . 10.5.0.2 (sources4)',
-      ].join('; ')}`,
-    });
-    expect(await netfilterSnapshot(node.run)).toEqual(before);
+      const before = await netfilterSnapshot(node.run);
+      const { printed } = await node.plugin('CHECK', PLAIN_POD, { config: { ...config, prevResult: resultFor(POD) } });
+      expect(printed).toMatchObject({
+        code: 103,
+        msg: `Cannot vouch for the pod: not in place is ${[
+          'the addresses of prevResult (10.5.0.2, fd05::2; the pod was hooked in with 10.5.0.2)',
+          '"jump policies" in forward (inet)',
+          'chain prerouting (bridge)',
+          `chain ${to}`,
+          `element 10.5.0.2 : goto ${to} (ingress4)`,
+          `element 10.5.0.2 : goto ${from} (egress4)`,
+          'element "veth1" . 10.5.0.2 (sources4)',
+        ].join('; ')}`,
+      });
+      expect(await netfilterSnapshot(node.run)).toEqual(before);
+    },
+  );
+
+  test.for([
+    { what: 'an address that nothing leads from', spoil: "delete element inet kube-nwplcy egress6 '{ fd05::2 }'" },
+    { what: 'a source', spoil: 'flush set bridge kube-nwplcy sources6' },
+    { what: 'the interface', spoil: 'flush set bridge kube-nwplcy interfaces' },
+  ])('CHECK beside an agent misses $what', async ({ spoil }) => {
+    const node = await startNode();
+    await node.link(POD);
+    await node.plugin('ADD', POD, { config });
+    node.startAgent('nftables');
+    await node.shell(`nft ${spoil}`);
+    expect((await node.plugin('CHECK', POD, { config })).printed).toMatchObject({ code: 103 });
   });
 
   test('CHECK says so when a whole table is gone', async () => {

@@ -103,6 +103,15 @@ describe('an expected pod', () => {
     expect([readExpected(dir, web), listExpected(dir)]).toEqual([undefined, []]);
   });
 
+  test('leaves nothing of its namespace behind once that has no other', () => {
+    const database = { ...web, name: 'db' };
+    for (const pod of [web, database]) writeExpected(dir, pod);
+    removeExpected(dir, web);
+    expect(listExpected(dir)).toEqual(['shop/db']);
+    removeExpected(dir, database);
+    expect(readdirSync(`${dir}/expected`)).toEqual([]);
+  });
+
   test('is never another namespace’s pod of the same name', () => {
     writeExpected(dir, web);
     expect(readExpected(dir, { namespace: 'lab', name: 'web' })).toBeUndefined();
