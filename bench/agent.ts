@@ -2,7 +2,9 @@ import { existsSync } from 'node:fs';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Daemon } from '../test/lab/daemon.ts';
 import { monotonicMs } from '../test/lab/probe.ts';
+import { output } from '../test/lab/run.ts';
 import { BenchApi } from './api.ts';
+import type { ChurnRequest } from './apiProgram.ts';
 import { localPodsOf, numbers, podManifest, policy, type ClusterSize, type MadeUpPod } from './madeUp.ts';
 import { BenchNode } from './node.ts';
 import type { BenchOptions } from './part.ts';
@@ -23,9 +25,11 @@ export async function agent({ full, say }: BenchOptions): Promise<Report> {
 
 const NOTES = [
   'One agent, 30 pods of its node in 10 namespaces, and an API server in memory, in a process of its own on the same machine: its time to send the list is in the first sync.',
-  'A Pod object has about 2 kB here; those of a real API server have two to four times as much to parse.',
+  'A Pod object has about 5.6 kB, as a kubelet and the API server leave it.',
   'First sync: from the start of the process, or from its first request, to its first heartbeat, when the kernel holds everything. Seen every 2 ms.',
   'Half of the churn gives a pod of another node another address and another tier, the other half removes one and puts it back. Processor time is that of the agent and of the programs that it runs; a write is a pass that changed the kernel.',
+  'RSS has the pages of the executable in it, which all processes of that file share; "anonymous" is what is its own.',
+  'An event that concerns nobody: a pod that no policy of a local pod names gets another address, 500 times a second; the processor time without events is taken off. An agent is not even told of most of them. A source that follows all pods is.',
   'Reaction: a pod of another node appears with its address, and a connection from it to a local pod is let in, while the churn goes on.',
 ];
 
@@ -35,7 +39,11 @@ function sizes(full: boolean): readonly ClusterSize[] {
     { pods: 10_000, namespaces: 1000, policies: 1000 },
   ];
   if (!full) return some;
-  return [...some, ...[1000, 10_000].map((policies) => ({ pods: 100_000, namespaces: 5000, policies }))];
+  return [
+    ...some,
+    ...[1000, 10_000].map((policies) => ({ pods: 100_000, namespaces: 5000, policies })),
+    { pods: 150_000, namespaces: 5000, policies: 10_000 },
+  ];
 }
 
 interface Given {
@@ -83,9 +91,42 @@ async function oneAgent(
   await bench.settle();
   note('heap after the first sync', 'MB', await heapMegabytes(api));
   note('RSS after the first sync', 'MB', residentMegabytes(running.pid));
+  note('RSS after the first sync, anonymous', 'MB', residentMegabytes(running.pid, 'RssAnon'));
+  note('members of all sets', 'members', await setMembers(bench));
   const tried = { from: host.probe, address: server.addresses[0] ?? '' };
   for (const perSecond of [0, 50, 500]) await churn({ api, running, tried, size, seconds, perSecond }, note);
-  note('peak of the RSS', 'MB', residentMegabytes(running.pid, { peak: true }));
+  const unnamed = { api, size, perSecond: 500, seconds, which: 'unnamed' } as const;
+  note('event that concerns nobody', 'µs', await costPerEvent(running.pid, unnamed));
+  note('peak of the RSS', 'MB', residentMegabytes(running.pid, 'VmHWM'));
+  await running.stop();
+  await sourceAlone(unnamed, note);
+}
+
+/** A source that follows all pods, and nothing behind it. */
+async function sourceAlone(events: Events, note: Note): Promise<void> {
+  const { source, milliseconds } = await events.api.followAll();
+  const [pid, known] = [await source.call('pid', null), await source.call('known', null)];
+  note('source alone: first list', 'ms', milliseconds);
+  note('source alone: processor time until then', 's', cpuSeconds(pid));
+  note('source alone: heap', 'MB', known.heapMegabytes);
+  note('source alone: RSS', 'MB', residentMegabytes(pid));
+  note('source alone: RSS, anonymous', 'MB', residentMegabytes(pid, 'RssAnon'));
+  note('source alone: event that concerns nobody', 'µs', await costPerEvent(pid, events));
+  source.end();
+}
+
+/** Returns the processor time that an event costs a process, in microseconds. */
+async function costPerEvent(pid: number, events: Events): Promise<number> {
+  const idleFrom = cpuSeconds(pid);
+  await sleep(events.seconds * 1000);
+  const from = cpuSeconds(pid);
+  const told = await eventsFor(events);
+  return ((cpuSeconds(pid) - from - (from - idleFrom)) * 1e6) / told;
+}
+
+async function setMembers({ node }: BenchNode): Promise<number> {
+  const saved = await output(node.run, ['ipset', 'save']);
+  return saved.split('\n').filter((line) => line.startsWith('add ')).length;
 }
 
 async function firstSync(
@@ -122,13 +163,13 @@ interface Churn {
 async function churn({ api, running, tried, size, seconds, perSecond }: Churn, note: Note): Promise<void> {
   const label = perSecond === 0 ? 'no events' : `${perSecond} events a second`;
   const before = { cpu: cpuSeconds(running.pid), writes: writesOf(running), at: monotonicMs() };
-  const told = await eventsFor({ api, size, perSecond, seconds });
+  const told = await eventsFor({ api, size, perSecond, seconds, which: 'any' });
   const passed = (monotonicMs() - before.at) / 1000;
   // A machine with too much to do does not keep up.
   if (perSecond > 0) note(`events told, ${label}`, '/s', told / passed);
   note(`processor time, ${label}`, '% of a core', ((cpuSeconds(running.pid) - before.cpu) / passed) * 100);
   note(`kernel writes, ${label}`, '/s', (writesOf(running) - before.writes) / passed);
-  const noise = eventsFor({ api, size, perSecond, seconds: 4 });
+  const noise = eventsFor({ api, size, perSecond, seconds: 4, which: 'any' });
   for (const _ of numbers(4)) {
     await sleep(300);
     const arrival = () => api.put(podManifest(ELSEWHERE, { nodeName: 'node-2' }));
@@ -139,9 +180,13 @@ async function churn({ api, running, tried, size, seconds, perSecond }: Churn, n
   await noise;
 }
 
+interface Events extends Omit<Churn, 'running' | 'tried'> {
+  readonly which: ChurnRequest['which'];
+}
+
 /** Returns how many events there were. */
-async function eventsFor({ api, size, perSecond, seconds }: Omit<Churn, 'running' | 'tried'>): Promise<number> {
-  if (perSecond > 0) return api.remote.call('churn', { ...size, perSecond, seconds });
+async function eventsFor({ api, size, perSecond, seconds, which }: Events): Promise<number> {
+  if (perSecond > 0) return api.remote.call('churn', { ...size, perSecond, seconds, which });
   await sleep(seconds * 1000);
   return 0;
 }

@@ -18,9 +18,16 @@ export interface ApiProgramApi {
   /** Returns when the first request came, or `undefined`. */
   firstRequestAt(request: null): number | undefined;
   /** Changes pods of other nodes, so many times a second for so long, and returns how many times it did. */
-  churn(request: ClusterSize & { readonly perSecond: number; readonly seconds: number }): Promise<number>;
+  churn(request: ChurnRequest): Promise<number>;
   /** Returns what a URL of this network namespace answers. */
   fetch(url: string): Promise<string>;
+}
+
+export interface ChurnRequest extends ClusterSize {
+  readonly perSecond: number;
+  readonly seconds: number;
+  /** Which pods: any, or those alone that no policy of a local pod names. */
+  readonly which: 'any' | 'unnamed';
 }
 
 let api: ApiDouble | undefined;
@@ -61,17 +68,35 @@ function opened(): ApiDouble {
   return api;
 }
 
-/** Half of the changes give a pod another tier and another address; the others remove one and put it back. */
-async function churn(request: Parameters<ApiProgramApi['churn']>[0]): Promise<number> {
-  const { perSecond, seconds, pods } = request;
+/** Half of the changes give a pod another tier and another address; the others remove one and put it back. Unnamed pods get another address. */
+async function churn(request: ChurnRequest): Promise<number> {
+  const { perSecond, seconds, pods, which } = request;
   const started = monotonicMs();
   let done = 0;
   for (; monotonicMs() < started + seconds * 1000; await sleep(1))
     for (; done < ((monotonicMs() - started) * perSecond) / 1000; done += 1) {
       const index = ((done >> 1) * 7919) % (pods - LOCAL_PODS);
-      const { metadata } = remotePod(index, request);
-      if (done % 4 === 2) opened().delete('Pod', `${metadata.namespace}/${metadata.name}`);
+      if (which === 'unnamed') putUnnamed(index, { ...request, turn: done });
+      else if (done % 4 === 2) opened().delete('Pod', keyOf(remotePod(index, request)));
       else opened().put(remotePod(index, { ...request, turn: 1 + (done % 40) }));
     }
+  // Who watches has been told: nobody asks for it again.
+  opened().compact();
   return done;
+}
+
+/** Policies of local pods name the tiers "web" and "cache". */
+function putUnnamed(index: number, options: { readonly namespaces: number; readonly turn: number }): void {
+  const pod = remotePod(index, { namespaces: options.namespaces });
+  const address = `10.99.${options.turn & 0xff}.${index & 0xff}`;
+  const labels = { app: 'nobody', tier: 'db' };
+  opened().put({
+    ...pod,
+    metadata: { ...pod.metadata, labels },
+    status: { phase: 'Running', podIPs: [{ ip: address }] },
+  });
+}
+
+function keyOf({ metadata }: Manifest): string {
+  return `${metadata.namespace}/${metadata.name}`;
 }

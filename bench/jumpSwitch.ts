@@ -2,7 +2,7 @@ import type { Backend } from '../src/dataplane/backend.ts';
 import type { LabNode } from '../test/lab/node.ts';
 import { output } from '../test/lab/run.ts';
 
-/** Leads a node's packets through our chains or, by the same number of rules, through a chain without rules. No agent may be at work meanwhile. */
+/** Leads a node's packets through our chains or, by one jump, through a chain without rules. No agent may be at work meanwhile. */
 export class JumpSwitch {
   readonly #lead: (to: Place) => Promise<void>;
   #place: Place = 'ours';
@@ -42,22 +42,22 @@ async function inIptables(node: LabNode): Promise<(to: Place) => Promise<void>> 
   };
 }
 
-const TABLE = 'inet kube-nwplcy';
-
-/** What comes in is not held against its source's lock either. */
+/** Our tables sleep meanwhile, and with them all of their hooks: what is left is one table of the bench's own. */
 async function inNftables(node: LabNode): Promise<(to: Place) => Promise<void>> {
-  await output(node.run, ['nft', `add chain ${TABLE} ${EMPTY_CHAIN}; add chain bridge kube-nwplcy ${EMPTY_CHAIN}`]);
+  const nft = async (commands: readonly string[]) =>
+    output(node.run, ['nft', '-f', '-'], { input: commands.map((command) => `${command}\n`).join('') });
+  await nft([
+    'add table inet bench-jump { flags dormant; }',
+    `add chain inet bench-jump ${EMPTY_CHAIN}`,
+    'add chain inet bench-jump forward { type filter hook forward priority -10; }',
+    `add rule inet bench-jump forward jump ${EMPTY_CHAIN}`,
+  ]);
+  const tables = { ours: ['inet kube-nwplcy', 'bridge kube-nwplcy'], empty: ['inet bench-jump'] };
   return async (to) => {
-    const [policies, sources, bridged] =
-      to === 'ours' ? ['policies', 'sources', 'bridged'] : [EMPTY_CHAIN, EMPTY_CHAIN, EMPTY_CHAIN];
-    const lead = (chain: string, rule: string) => [`flush chain ${chain}`, `add rule ${chain} ${rule}`];
-    const commands = [
-      ...lead(`${TABLE} forward`, `jump ${policies}`),
-      ...lead(`${TABLE} output`, `fib saddr type != local jump ${policies}`),
-      ...lead(`${TABLE} prerouting`, `iifname @interfaces jump ${sources}`),
-      ...lead('bridge kube-nwplcy prerouting', `iifname @interfaces jump ${sources}`),
-      ...lead('bridge kube-nwplcy forward', `iifname @interfaces jump ${bridged}`),
-    ];
-    await output(node.run, ['nft', '-f', '-'], { input: `${commands.join('\n')}\n` });
+    const from = to === 'ours' ? 'empty' : 'ours';
+    await nft([
+      ...tables[from].map((table) => `add table ${table} { flags dormant; }`),
+      ...tables[to].map((table) => `add table ${table}`),
+    ]);
   };
 }

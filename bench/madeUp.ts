@@ -1,4 +1,5 @@
 import type { Manifest, PodManifest } from '../test/lab/manifests.ts';
+import { realistic } from './realisticPod.ts';
 
 type Labels = Readonly<Record<string, string>>;
 
@@ -121,30 +122,19 @@ function largeClusterPolicy(index: number, namespaces: number): Manifest {
   return policy(`policy-${index}`, spec, `ns-${index % namespaces}`);
 }
 
-// What a real object has and nobody here reads. A kubelet's are longer still.
-const PADDING = 'x'.repeat(1500);
-
 /** Returns a pod of another node. `turn` is raised for another address and another tier: a pod that was made again, or labelled anew. */
 export function remotePod(
   index: number,
   { namespaces, turn = 0 }: { readonly namespaces: number; readonly turn?: number },
 ): Manifest {
   const at = index + turn * 7;
-  const address = `10.${100 + (turn % 50)}.${(index >> 8) & 0xff}.${index & 0xff}`;
-  const labels = {
-    app: `app-${index % LARGE_CLUSTER_APPS}`,
-    tier: TIERS[at % TIERS.length] ?? '',
-    'pod-template-hash': `h${index % 1000}`,
-  };
-  const pod = {
-    namespace: `ns-${index % namespaces}`,
-    name: `pod-${index}`,
-    uid: `uid-${index}-${turn}`,
-    labels,
-    address,
-  };
-  const manifest = podManifest(pod, { nodeName: `node-${2 + (index % 5000)}` });
-  return { ...manifest, metadata: { ...manifest.metadata, annotations: { padding: PADDING } } };
+  const address = `10.${100 + (turn % 50) * 3 + (index >> 16)}.${(index >> 8) & 0xff}.${index & 0xff}`;
+  const app = `app-${index % LARGE_CLUSTER_APPS}`;
+  const hash = `${(index % 1000).toString(16)}c9f4d6b5`;
+  const labels = { app, tier: TIERS[at % TIERS.length] ?? '', 'pod-template-hash': hash };
+  const uid = `${index.toString(16).padStart(8, '0')}-4d1c-4b0a-9f3e-${turn.toString(16).padStart(12, '0')}`;
+  const pod = { namespace: `ns-${index % namespaces}`, name: `${app}-${hash}-${index}`, uid, labels, address };
+  return realistic(podManifest(pod, { nodeName: `ip-10-0-${2 + (index % 5000)}.eu-central-1.compute.internal` }));
 }
 
 /** Returns the pods of the measured node, in the first namespaces. */

@@ -3,6 +3,7 @@ import { env, getuid } from 'node:process';
 import { add } from './add.ts';
 import { agent } from './agent.ts';
 import { compile } from './compile.ts';
+import { demand } from './demand.ts';
 import { load, machine } from './machine.ts';
 import type { Part } from './part.ts';
 import { path } from './path.ts';
@@ -12,7 +13,7 @@ import { jsonRows, markdown } from './report.ts';
 // node bench/main.ts: measures the product on this machine, part after part, in network namespaces that go with it. ONLY=add,react measures these
 // parts, FULL=1 every size. Figures go to standard output as Markdown and to bench/results, progress goes to standard error.
 
-const PARTS: Readonly<Record<string, Part>> = { add, react, path, agent, compile };
+const PARTS: Readonly<Record<string, Part>> = { add, react, path, agent, watch: demand, compile };
 const RESULTS = `${import.meta.dirname}/results`;
 
 if (getuid?.() !== 0) throw new Error('Cannot measure: network namespaces need root, run "sudo make bench"');

@@ -51,7 +51,8 @@ export async function path({ full, say }: BenchOptions): Promise<Report> {
 const NOTES = [
   'Client and server are pods of one node. A single thread connects and resets, another accepts and resets (bench/connect.c): half of the figure is the two programs and TCP, which none of the variants changes.',
   'The processor time is what the client was charged for: its packets go all the way to the other pod in its own time. Where others use the machine it tells more than the rate.',
-  '"one jump" is the same node with the same pods, conntrack and all, where what leads to our chains leads to an empty one. "nothing" is a node without rules and without conntrack, which a node with kube-proxy never is.',
+  '"one jump" is the same node with the same pods and conntrack, where one jump leads to an empty chain and nothing else of ours is hooked in. "nothing" is a node without rules and without conntrack, which a node with kube-proxy never is.',
+  'Client and server are attached before the other pods: newer hooks stand before older ones, so that a packet finds theirs last.',
   'The three alternate, a good half second each. The agent is stopped meanwhile (SIGSTOP): what it costs is in part "agent".',
 ];
 
@@ -74,6 +75,7 @@ function cases(full: boolean): readonly Case[] {
     },
     { ...hardCase('bridge', 'label'), throughput: true },
     hardCase('bridge', 'network'),
+    hardCase('bridge', 'label', 'ports'),
     ...routed,
     hardCase('ptp', 'network'),
   ];
@@ -95,22 +97,24 @@ const SERVER = { matchLabels: { role: 'server' } };
 const HARD_POLICIES = 200;
 
 /**
- * 200 policies that all select the server, each with peers by network and by label of its own; one of them lets the client in. Where its rule
- * stands among the others is the product's choice.
+ * 200 policies that all select the server, each with peers by network and by label of its own, on every port or on one of its own; one of them lets
+ * the client in. Where its rule stands among the others is the product's choice.
  */
-function hardCase(mode: Mode, by: 'label' | 'network'): Case {
+function hardCase(mode: Mode, by: 'label' | 'network', on: 'all' | 'ports' = 'all'): Case {
   const policies = numbers(HARD_POLICIES).map((index) => {
     const isClients = index === HARD_POLICIES - 1;
     const labels = isClients && by === 'label' ? { role: 'client' } : { peer: `h${index}` };
     const cidr = isClients && by === 'network' ? podCidr(1, 'ipv4') : `10.0.${index}.0/24`;
     const from = [{ ipBlock: { cidr } }, { podSelector: { matchLabels: labels } }];
-    return policy(`hard-${index}`, { podSelector: SERVER, ingress: [{ from }] });
+    const ports = on === 'all' ? {} : { ports: [{ port: isClients ? PORT : 2000 + 13 * index }] };
+    return policy(`hard-${index}`, { podSelector: SERVER, ingress: [{ from, ...ports }] });
   });
   const peers = numbers(HARD_POLICIES).map((index) => {
     const pod = { ...madeUpPod('peer', 100 + index), labels: { peer: `h${index}` } };
     return podManifest(pod, { nodeName: 'node-2' });
   });
-  const name = `${mode}, ${HARD_POLICIES} policies on the pod, one lets the client in by ${by}`;
+  const ports = on === 'all' ? '' : ' on ports of their own';
+  const name = `${mode}, ${HARD_POLICIES} policies on the pod${ports}, one lets the client in by ${by}`;
   return { name, mode, pods: 1, policies: 0, own: [...policies, ...peers] };
 }
 
@@ -208,9 +212,9 @@ async function place(bench: BenchNode, { pods, policies, own }: Case): Promise<P
     'pods',
     others.map((pod) => podManifest(pod, { nodeName: bench.node.name, told: false })),
   );
+  const added = await pair(bench.lab);
   await bench.attach(others);
   const agent = await bench.startAgent();
-  const added = await pair(bench.lab);
   await bench.settle();
   agent.pause();
   return added;

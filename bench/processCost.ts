@@ -11,9 +11,12 @@ export function cpuSeconds(pid: number): number {
   return fields.slice(14 - 3, 18 - 3).reduce((sum, ticks) => sum + Number(ticks), 0) / TICKS_PER_SECOND;
 }
 
-/** Returns what a process has in memory, in MB; `peak`: at most so far. */
-export function residentMegabytes(pid: number, { peak = false }: { readonly peak?: boolean } = {}): number {
+/** Lines of /proc/PID/status: what a process has in memory, the part of it that is no file's and that nobody shares, and the most it ever had. */
+export type Memory = 'VmRSS' | 'RssAnon' | 'VmHWM';
+
+/** Returns what a process has in memory, in MB. */
+export function residentMegabytes(pid: number, which: Memory = 'VmRSS'): number {
   const status = readFileSync(`/proc/${pid}/status`, 'utf8');
-  const [, kilobytes = ''] = (peak ? /^VmHWM:\s+(\d+) kB$/m : /^VmRSS:\s+(\d+) kB$/m).exec(status) ?? [];
+  const [, kilobytes = ''] = new RegExp(`^${which}:\\s+(\\d+) kB$`, 'm').exec(status) ?? [];
   return Number(kilobytes) / 1024;
 }

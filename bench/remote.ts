@@ -5,7 +5,7 @@ import type { Readable, Writable } from 'node:stream';
 // A program that runs in a node's namespaces, asked by JSON lines on its standard input and answering on its standard output.
 
 /** What such a program does, by the name of the operation. */
-type Operations<Api> = { readonly [Name in keyof Api]: (request: never) => unknown };
+export type Operations<Api> = { readonly [Name in keyof Api]: (request: never) => unknown };
 
 type Answer = { readonly id: number } & ({ readonly result: unknown } | { readonly error: string });
 
@@ -50,6 +50,11 @@ export class Remote<Api extends Operations<Api>> {
     this.#pending.set(id, response);
     this.#process.stdin.write(`${JSON.stringify({ id, name, request })}\n`);
     return (await response.promise) as Awaited<ReturnType<Api[Name]>>;
+  }
+
+  /** Ends the program. */
+  end(): void {
+    this.#process.stdin.end();
   }
 
   #receive(answer: Answer): void {

@@ -4,7 +4,7 @@ import { summarize, type Summary } from './statistics.ts';
 export interface Row {
   readonly what: string;
   readonly case: string;
-  readonly unit: 'µs' | 'ms' | 's' | '/s' | 'MB' | '% of a core' | 'Gbit/s' | 'pods';
+  readonly unit: 'µs' | 'ms' | 's' | '/s' | 'MB' | '% of a core' | 'Gbit/s' | 'pods' | 'members';
   /** In the order in which they were taken. */
   readonly samples: readonly number[];
   /** What it is compared with. */
