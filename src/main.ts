@@ -2,6 +2,9 @@ import { readSync, writeSync } from 'node:fs';
 import { flushed } from './cli/flushed.ts';
 import { loadPacked } from './packed.ts';
 
+// Most of what an agent makes is garbage at once: a small nursery keeps it from becoming memory of the process.
+const SMALL_NURSERY = '--max-semi-space-size=2';
+
 // A container runtime says by CNI_COMMAND that it calls a plugin (CNI spec, section 2); nothing else sets it.
 if (process.env['CNI_COMMAND'] === undefined) void main(process.argv.slice(2));
 else void answerRuntime();
@@ -31,9 +34,6 @@ async function main(args: readonly string[]): Promise<never> {
   process.exit(exitCode);
 }
 
-// Most of what an agent makes is garbage at once: a small nursery keeps it from becoming memory of the process.
-const SMALL_NURSERY = '--max-semi-space-size=2';
-
 /**
  * Starts this process again, same pid and same open files, if its strings are hashed with the seed that every copy of the executable has. That
  * saves each call of the plugin some milliseconds, but an agent lives long and keys its maps by names that others choose: it gets a seed that
@@ -46,7 +46,7 @@ function restartWithRehashing(args: readonly string[]): void {
     execPath,
     [execPath, '--node-options=--rehash-snapshot --disable-warning=Warning', ...args],
     // Here and not above: there an option of V8's would be taken for an argument.
-    { ...process.env, NODE_OPTIONS: SMALL_NURSERY },
+    { ...process.env, NODE_OPTIONS: `${SMALL_NURSERY} ${process.env['NODE_OPTIONS'] ?? ''}` },
   );
 }
 
