@@ -111,7 +111,7 @@ export class HeldChanges {
     const { namespaces, policies, pods } = this.#options;
     this.#own = new Set(pods.own.objects.keys());
     const demand = podDemand(usable(policies.objects), usable(pods.own.objects));
-    const text = demand === 'all' ? demand : demand.map(scopeKey).join('\n');
+    const text = demand === 'all' ? demand : demand.map(scopeKey).sort().join('\n');
     if (text === this.#demand && changed.namespaces.size === 0) return;
     this.#demand = text;
     pods.need(podViews(demand, usable(namespaces.objects)));

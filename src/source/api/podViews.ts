@@ -72,7 +72,11 @@ function namespacesOf({ namespaces: wanted }: PodScope, namespaces: readonly Nam
 function byNamespace(wanted: readonly Wanted[]): readonly PodView[] {
   const selectors = new Map<string, LabelSelector[]>();
   for (const { selector, namespaces } of wanted)
-    for (const namespace of namespaces) selectors.set(namespace, [...(selectors.get(namespace) ?? []), selector]);
+    for (const namespace of namespaces) {
+      const known = selectors.get(namespace);
+      if (known === undefined) selectors.set(namespace, [selector]);
+      else known.push(selector);
+    }
   return Array.from(selectors, ([namespace, all]) => ({ namespace, labelSelector: eitherOf(all) }));
 }
 
