@@ -20,7 +20,7 @@ export function allowedBy(
   side: { readonly direction: Direction; readonly namedPorts: readonly NamedPort[] },
 ): Allowed {
   const lines = policies.flatMap((policy) => linesOf(policy, side));
-  const byPeer = [...Map.groupBy(lines, ({ peer }) => peer.key).values()].map(withAllPorts);
+  const byPeer = [...Map.groupBy(lines, ({ peer }) => peer.key).values()].flatMap(withAllPorts);
   const everything = byPeer.find(({ peer, ports }) => peer.kind === 'any' && ports[0]?.kind === 'any');
   if (everything !== undefined) return merged([everything]);
   const merges = [...Map.groupBy(byPeer, ({ ports }) => portsKey(ports)).values()].map(merged);
@@ -28,10 +28,9 @@ export function allowedBy(
 }
 
 /** Of one peer that several rules name all their ports together. */
-function withAllPorts(lines: readonly [RuleLine, ...RuleLine[]] | readonly RuleLine[]): RuleLine {
-  const [first] = lines as readonly [RuleLine, ...RuleLine[]];
-  const ports = lines.length === 1 ? first.ports : lines.flatMap((line) => line.ports);
-  return { peer: first.peer, ports: unionOfPorts(ports), policies: policiesOf(lines) };
+function withAllPorts(lines: readonly RuleLine[]): readonly RuleLine[] {
+  const ports = unionOfPorts(lines.flatMap((line) => line.ports));
+  return lines.slice(0, 1).map(({ peer }) => ({ peer, ports, policies: policiesOf(lines) }));
 }
 
 function policiesOf(lines: readonly RuleLine[]): readonly string[] {

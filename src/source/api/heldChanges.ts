@@ -1,6 +1,7 @@
 import type { ClusterChanges, KubeObject } from '../../kube/cluster.ts';
 import type { Namespace } from '../../kube/namespace.ts';
 import type { NetworkPolicy } from '../../kube/networkPolicy.ts';
+import { namespaceOf } from '../../kube/pod.ts';
 import { scopeKey } from '../../policy/groupDefinition.ts';
 import { podDemand } from '../../policy/podDemand.ts';
 import type { ListWatch } from './listWatch.ts';
@@ -103,8 +104,10 @@ export class HeldChanges {
   #concerns({ namespaces, pods, policies }: ClusterChanges): boolean {
     const own = this.#options.pods.own.objects;
     const isOwn = (key: string) => own.has(key) || this.#own.has(key);
+    if (namespaces.size > 0 || [...pods].some(isOwn)) return true;
+    if (policies.size === 0) return false;
     const inhabited = new Set(Array.from([...own.keys(), ...this.#own], namespaceOf));
-    return namespaces.size > 0 || [...pods].some(isOwn) || [...policies].some((key) => inhabited.has(namespaceOf(key)));
+    return [...policies].some((key) => inhabited.has(namespaceOf(key)));
   }
 
   #workOut(changed: ClusterChanges): void {
@@ -143,8 +146,4 @@ function nothing() {
 /** A policy that cannot be read allows nothing and needs nobody, and a namespace has no labels then. */
 function usable<T extends KubeObject>(objects: ReadonlyMap<string, T | Unusable<T>>): readonly T[] {
   return [...objects.values()].filter((object): object is T => object.kind !== 'unusable');
-}
-
-function namespaceOf(key: string): string {
-  return key.slice(0, key.indexOf('/'));
 }

@@ -1,4 +1,4 @@
-import type { Pod } from '../../kube/pod.ts';
+import { namespaceOf, type Pod } from '../../kube/pod.ts';
 import { isNewer } from './apiObject.ts';
 import type { ListWatch } from './listWatch.ts';
 import type { Unusable } from './readObject.ts';
@@ -76,7 +76,7 @@ export class PodUnion {
 
   #candidates(key: string): readonly PodsInView[] {
     const everywhere = this.#byNamespace.get(undefined) ?? [];
-    const here = this.#byNamespace.get(key.slice(0, key.indexOf('/')));
+    const here = this.#byNamespace.get(namespaceOf(key));
     return here === undefined ? everywhere : [...everywhere, ...here];
   }
 
