@@ -1,5 +1,5 @@
 import { Option, type Command } from 'commander';
-import type { Cluster } from '../kube/cluster.ts';
+import { NO_OBJECTS, type Cluster } from '../kube/cluster.ts';
 import { objectKey } from '../kube/pod.ts';
 import { printable, quote } from '../net/quote.ts';
 import { assemble, type FileObjects } from '../source/assemble.ts';
@@ -49,8 +49,7 @@ export async function readObjects({ source, kubeconfig }: SourceFlags, io: Comma
 /** A policy that is left out would make the rest look open: any problem is in the way of an answer. */
 async function readDirectory(path: string): Promise<KnownObjects> {
   const files = await readFiles(path);
-  const nothing = { namespaces: new Map(), pods: new Map(), policies: new Map() };
-  const { cluster, problems } = assemble(files, nothing);
+  const { cluster, problems } = assemble(files, NO_OBJECTS);
   refuse(problems);
   return { cluster, places: placesOf(files) };
 }

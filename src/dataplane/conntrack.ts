@@ -1,7 +1,7 @@
-import { execa } from 'execa';
 import type { IpFamily } from '../net/family.ts';
 import { CommandError } from './commandError.ts';
 import { hasNothingToDelete } from './conntrackErrors.ts';
+import { runProgram } from './runProgram.ts';
 
 /** A UDP flow as conntrack tracks it: from the one that sent first, to the one that it really reached (after DNAT). */
 export interface TrackedFlow {
@@ -61,8 +61,7 @@ export function parseConntrack(text: string, family: IpFamily): readonly Tracked
 }
 
 async function run(args: readonly string[]): Promise<string> {
-  const result = await execa('conntrack', args, { reject: false, env: { LC_ALL: 'C' } });
-  if (result.failed && !hasNothingToDelete(result.stderr ?? ''))
-    throw new CommandError({ file: 'conntrack', args, result });
-  return result.stdout ?? '';
+  const result = await runProgram('conntrack', { args });
+  if (result.failed && !hasNothingToDelete(result.stderr)) throw new CommandError({ file: 'conntrack', args, result });
+  return result.stdout;
 }

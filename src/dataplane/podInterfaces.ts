@@ -1,11 +1,11 @@
 import { createSocket } from 'node:dgram';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { execa } from 'execa';
 import { familyOf } from '../net/family.ts';
 import { isPlainInterfaceName } from '../net/interfaceName.ts';
 import type { PodHooks } from '../rules/pod.ts';
 import { CommandError } from './commandError.ts';
 import { NodeLinks } from './nodeLinks.ts';
+import { runProgram } from './runProgram.ts';
 
 /** A pod's interface on the node's side, and how its packets come in. */
 export type PodInterface = Pick<PodHooks, 'bridged'> & { readonly hostInterface: string };
@@ -132,7 +132,7 @@ type Row = Partial<Record<'ifname' | 'master' | 'dst' | 'dev' | 'lladdr' | 'mac'
 
 /** Runs a program of iproute2 that prints a JSON list of objects; of their fields only texts are kept. */
 async function rows(file: string, args: readonly string[]): Promise<readonly Row[]> {
-  const result = await execa(file, args, { reject: false, env: { LC_ALL: 'C' } });
+  const result = await runProgram(file, { args });
   if (result.failed) throw new CommandError({ file, args, result });
   const list: unknown = JSON.parse(result.stdout || '[]');
   return Array.isArray(list) ? list.map((row: object) => textFields(row)) : [];

@@ -32,6 +32,8 @@ export interface SetPlan<Wanted extends GroupSet> {
   readonly misfits: readonly string[];
   /** Sets that are wanted no more. */
   readonly stale: ReadonlySet<string>;
+  /** Returns all sets that are wanted. */
+  readonly sets: () => readonly Wanted[];
 }
 
 /** What is known of a set: the version of its members that it holds, or, until it is settled after a look, the members. */
@@ -87,7 +89,8 @@ export class HeldSets<Wanted extends GroupSet> {
     const changes: SetChange<Wanted>[] = [];
     const unknown: string[] = [];
     const misfits: string[] = [];
-    if (groups === this.#groups) return { groups, changes, unknown, misfits, stale: this.#stale };
+    const sets = () => [...groups.values()].flatMap(this.#setsOf);
+    if (groups === this.#groups) return { groups, changes, unknown, misfits, stale: this.#stale, sets };
     const stale = new Set(this.#stale);
     for (const [key, group] of this.#groups)
       if (!groups.has(key)) for (const { name } of this.#setsOf(group)) stale.add(name);
@@ -102,7 +105,7 @@ export class HeldSets<Wanted extends GroupSet> {
         else changes.push({ set, size: held && sizeOf(held), ...difference });
       }
     }
-    return { groups, changes, unknown, misfits, stale };
+    return { groups, changes, unknown, misfits, stale, sets };
   }
 
   /** Notes that a plan was carried out. */

@@ -1,5 +1,5 @@
 import { isDeepStrictEqual } from 'node:util';
-import { changesBetween, type Cluster, type ClusterChanges } from '../kube/cluster.ts';
+import { changesBetween, NO_OBJECTS, type Cluster, type ClusterChanges } from '../kube/cluster.ts';
 import { printable } from '../net/quote.ts';
 import { assemble } from './assemble.ts';
 import { FolderWatch } from './folderWatch.ts';
@@ -39,11 +39,11 @@ class DirectorySource implements Source {
   readonly #watch = new FolderWatch(() => this.#notice());
   #state: SourceState = {
     inSync: false,
-    cluster: { namespaces: new Map(), pods: new Map(), policies: new Map() },
+    cluster: NO_OBJECTS,
     problems: [],
     away: undefined,
   };
-  #taken: Cluster = this.#state.cluster;
+  #taken: Cluster = NO_OBJECTS;
   #onChange: () => void = () => {};
 
   /** The scan under way or done last, and the one that is to follow it. */

@@ -1,4 +1,5 @@
 import type { IpFamily } from '../../net/family.ts';
+import { areSame } from '../areSame.ts';
 import { targetOf, type Rule } from './chain.ts';
 import { entryChain, isEntryChain, JUMPS, rejectChain, STANDING_CHAINS } from './entryChains.ts';
 import type { KernelChains } from './kernelChains.ts';
@@ -6,7 +7,7 @@ import type { Mark } from '../mark.ts';
 import { EGRESS_CHAIN, ENTRY_CHAIN, INGRESS_CHAIN } from '../names.ts';
 import { hookLines, raiseLines, rewriteLines, withHooks, type RestoreLines } from './podRestore.ts';
 import { profileLines } from './profileLines.ts';
-import { contentLines, isSame, Progress, withoutFirst } from './progress.ts';
+import { contentLines, Progress, withoutFirst } from './progress.ts';
 import { staleLines } from './staleChains.ts';
 
 /** What one family's filter table should hold beside the standing chains. What is the same as before had better be the same object. */
@@ -101,7 +102,7 @@ const fitting = new WeakMap<readonly Rule[], readonly Rule[]>();
 function hookChainLines({ hooks, pending }: WantedChains, after: Progress): RestoreLines {
   return ([EGRESS_CHAIN, INGRESS_CHAIN] as const).flatMap((chain) => {
     const present = after.get(chain) ?? [];
-    if (pending.size === 0 && isSame(fitting.get(present) ?? NO_HOOKS, hooks[chain])) return [];
+    if (pending.size === 0 && areSame(fitting.get(present) ?? NO_HOOKS, hooks[chain])) return [];
     const settled = present.filter((rule) => !pending.has(targetOf(rule)));
     const surplus = withoutFirst(settled, hooks[chain]);
     const missing = withoutFirst(hooks[chain], settled);

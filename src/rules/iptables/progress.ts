@@ -1,3 +1,4 @@
+import { areSame } from '../areSame.ts';
 import type { Chain, Rule } from './chain.ts';
 import type { KernelChains } from './kernelChains.ts';
 import { rewriteLines, type RestoreLines } from './podRestore.ts';
@@ -47,12 +48,7 @@ export function chainLines({ name, rules }: Chain, after: Progress): RestoreLine
   if (present === rules) return NO_LINES;
   after.set(name, rules);
   if (present === undefined) return [`:${name} - [0:0]`, ...rewriteLines({ name, rules }).slice(1)];
-  return isSame(present, rules) ? NO_LINES : rewriteLines({ name, rules });
-}
-
-/** Tells whether two chains hold the same. */
-export function isSame(a: readonly Rule[], b: readonly Rule[]): boolean {
-  return a.length === b.length && a.every((rule, index) => rule === b[index]);
+  return areSame(present, rules) ? NO_LINES : rewriteLines({ name, rules });
 }
 
 /** Returns what is left of `rules` when one occurrence of each of `taken` is taken away. */

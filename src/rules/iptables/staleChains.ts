@@ -1,3 +1,4 @@
+import { ledTo } from '../ledTo.ts';
 import { isPodChain, isProfileChain } from '../names.ts';
 import { targetOf } from './chain.ts';
 import type { WantedChains } from './chainPlan.ts';
@@ -17,7 +18,7 @@ export function staleLines(
   for (const name of after.chains.keys())
     if (!known.has(name) && !podChains.has(name) && !STANDING_CHAINS.includes(name)) others.push(name);
   // A pod whose ADD or DEL is under way still leads to the profile that it was given.
-  const inUse = ledTo(after, wanted.pending);
+  const inUse = ledTo(wanted.pending, (name) => (after.get(name) ?? []).map(targetOf));
   const stale = others.filter((name) => !wanted.pending.has(name) && !inUse.has(name));
   const profiles = new Set(stale.filter(isProfileChain));
   const unlisted = unlistLines(profiles, after);
@@ -29,18 +30,4 @@ export function staleLines(
     lines: [...unlisted, ...deletion],
     left: others.filter((name) => after.chains.has(name)),
   };
-}
-
-/** Returns the chains that some lead to, by whatever way. */
-function ledTo(chains: Progress, names: Iterable<string>): ReadonlySet<string> {
-  const found = new Set<string>();
-  const look = (name: string): void => {
-    for (const target of (chains.get(name) ?? []).map(targetOf)) {
-      if (found.has(target)) continue;
-      found.add(target);
-      look(target);
-    }
-  };
-  for (const name of names) look(name);
-  return found;
 }

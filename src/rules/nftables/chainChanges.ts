@@ -1,3 +1,5 @@
+import { areSame } from '../areSame.ts';
+import { ledTo } from '../ledTo.ts';
 import { addChain, addRules } from './commands.ts';
 import { isGenerationChain, isGenerationChainName } from './generation.ts';
 import { isNftProfileChain } from './names.ts';
@@ -37,7 +39,7 @@ export function chainChanges({ family, present, wanted, untouched }: TableChange
   const unwanted = [...present.chains].filter(([name]) => !wanted.chains.has(name));
   // A pod whose ADD or DEL is under way still leads to the profile that it was given.
   const busy = unwanted.map(([name]) => name).filter((name) => untouched.chains.has(name));
-  const inUse = ledTo(present.chains, busy);
+  const inUse = ledTo(busy, (name) => (present.chains.get(name)?.rules ?? []).flatMap(chainsIn));
   const left = unwanted.filter(([name]) => untouched.chains.has(name) || inUse.has(name));
   const kept = new Set(left.map(([name]) => name));
   const gone = unwanted.map(([name]) => name).filter((name) => !kept.has(name));
@@ -49,25 +51,7 @@ export function chainChanges({ family, present, wanted, untouched }: TableChange
 
 function isAsWanted(name: string, { found, chain }: { readonly found: NftChain; readonly chain: NftChain }): boolean {
   if (isGenerationChainName(name)) return isGenerationChain(name, found.rules);
-  return isSame(found.rules, chain.rules);
-}
-
-function isSame(a: readonly NftRule[], b: readonly NftRule[]): boolean {
-  return a.length === b.length && a.every((rule, index) => rule === b[index]);
-}
-
-/** Returns the chains that some lead to, by whatever way. */
-function ledTo(chains: ReadonlyMap<string, NftChain>, names: readonly string[]): ReadonlySet<string> {
-  const found = new Set<string>();
-  const look = (name: string): void => {
-    for (const target of (chains.get(name)?.rules ?? []).flatMap(chainsIn)) {
-      if (found.has(target)) continue;
-      found.add(target);
-      look(target);
-    }
-  };
-  for (const name of names) look(name);
-  return found;
+  return areSame(found.rules, chain.rules);
 }
 
 /** Returns the chains that a rule leads to: one, or those of its map of verdicts. */

@@ -2,7 +2,7 @@ import type { SetPlan } from '../heldSets.ts';
 import { chainChanges } from './chainChanges.ts';
 import { addSet } from './commands.ts';
 import { peerChanges, type PeerChanges } from './peerChanges.ts';
-import { peerSets, type NftPeerSet } from './peerSets.ts';
+import type { NftPeerSet } from './peerSets.ts';
 import { setChanges } from './setChanges.ts';
 import {
   at,
@@ -140,7 +140,7 @@ function declarations(
   { named, plan }: { readonly named: ReadonlySet<string>; readonly plan: SetPlan<NftPeerSet> | undefined },
 ): NftCommands {
   if (named.size === 0) return [];
-  const peers = new Map([...(plan?.groups.values() ?? [])].flatMap(peerSets).map((set) => [set.name, set] as const));
+  const peers = new Map((plan?.sets() ?? []).map((set) => [set.name, set]));
   return [...named].flatMap((name) => {
     const set = wanted.sets.get(name);
     const peer = peers.get(name);

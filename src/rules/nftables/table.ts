@@ -69,5 +69,5 @@ const COMMENT_BYTES = 127;
  * line end nor an overlong name can become part of a rule.
  */
 export function nftComment(text: string): string {
-  return `comment "${text.replaceAll(/[^A-Za-z0-9 .,:;=()[\]*!'|/_-]/g, '?').slice(0, COMMENT_BYTES)}"`;
+  return `comment "${text.replaceAll(/[^A-Za-z0-9 .,:;=()[\]*!'/_-]/g, '?').slice(0, COMMENT_BYTES)}"`;
 }

@@ -1,3 +1,4 @@
+import { areSame } from '../areSame.ts';
 import { QUARANTINE, type AttachedPod, type PodHooks, type PodJudgements } from '../pod.ts';
 import type { WantedPolicy } from '../wanted.ts';
 import { podTable, type PodElement, type PodTable } from './podTable.ts';
@@ -30,10 +31,6 @@ let last:
       readonly tables: Readonly<Record<NftFamily, NftTable>>;
     }
   | undefined;
-
-function areSame(some: readonly unknown[], others: readonly unknown[]): boolean {
-  return some.length === others.length && some.every((one, index) => one === others[index]);
-}
 
 // Every pass asks for every pod. The same objects tell a later comparison that nothing has changed.
 const tables = new WeakMap<PodHooks, PodTable & { readonly judgements: PodJudgements }>();
