@@ -38,6 +38,8 @@ export default defineConfig({
       {
         test: {
           name: 'pure',
+          // No test asserts how long something takes, and the machine may be busy.
+          testTimeout: 60_000,
           include: ['test/**/*.test.ts'],
           exclude: ['test/{kernel,plugin,cluster,runtime,slow}/**'],
         },

@@ -1,4 +1,4 @@
-import { readAttachment, type Attachment } from '../rendezvous/attachment.ts';
+import { isLongOneOfMany, readAttachment, type Attachment } from '../rendezvous/attachment.ts';
 import { readHeartbeat } from '../rendezvous/heartbeat.ts';
 import { parseCniArgs } from './args.ts';
 import type { Context } from './context.ts';
@@ -19,10 +19,11 @@ export function check(
   if (record === undefined) throw notInPlace(['the record of the attachment']);
   const kernel = presentKernel(context);
   const agent = readHeartbeat(context.config.runtimeDir) !== undefined;
+  const settled = isLongOneOfMany(context.config.runtimeDir, call.id);
   const missing = [
     ...addressProblems(record, addresses),
     ...(record.judgements === undefined ? ['the end of its ADD'] : []),
-    ...(kernel?.missing(record, { agent }) ?? ['what hooks pods in: no backend was ever chosen on this node']),
+    ...(kernel?.missing(record, { agent, settled }) ?? ['what hooks pods in: no backend was ever chosen on this node']),
   ];
   if (missing.length > 0) throw notInPlace(missing);
 }

@@ -1,5 +1,6 @@
 import { runTool } from '../dataplane/runTool.ts';
 import {
+  isLongOneOfMany,
   readAttachment,
   readAttachments,
   removeAttachment,
@@ -18,13 +19,14 @@ import { kernelsHolding } from './backend.ts';
 export function detach(context: Context, id: AttachmentId): void {
   const { config, log } = context;
   const record = readAttachment(config.runtimeDir, id);
+  const settled = isLongOneOfMany(config.runtimeDir, id);
   if (record !== undefined) takeDown(context, record);
   // Before the rules: an ADD that is still running sees it and leaves nothing behind.
   removeAttachment(config.runtimeDir, id);
   try {
     const kernels = kernelsHolding(context, { wasHooked: record !== undefined, hookedBy: record?.backend });
     const hooks = record === undefined ? undefined : ownHooks(context, record);
-    for (const kernel of kernels) kernel.takeOut(id, hooks);
+    for (const kernel of kernels) kernel.takeOut(id, { hooks, settled });
   } catch (error) {
     if (record !== undefined) writeAttachment(config.runtimeDir, record);
     throw error;

@@ -17,7 +17,10 @@ export interface Hooking {
 /** Tells people what could not be done, where that is no failure. */
 export type Warn = (message: string, fields: Readonly<Record<string, unknown>>) => void;
 
-/** What the plugin does in the kernel, for one pod at a time. */
+/**
+ * What the plugin does in the kernel, for one pod at a time. `settled` is a guess at whether the agent has moved the pod's hooks to where those of many
+ * pods stay: a wrong one costs a try.
+ */
 export interface PodKernel {
   /** Throws a ToolMissingError unless everything is there that hooks in pods with these addresses. */
   require(addresses: readonly string[]): void;
@@ -29,7 +32,7 @@ export interface PodKernel {
    * Takes out whatever the kernel holds of an attachment; nothing there is success. `hooks` are those that ADD put in, where they are known. Throws
    * a CommandError or a ToolMissingError.
    */
-  takeOut(id: AttachmentId, hooks: PodHooks | undefined): void;
+  takeOut(id: AttachmentId, options: { readonly hooks: PodHooks | undefined; readonly settled: boolean }): void;
 
   /** Takes out what `hookIn` has left when something failed later, or half-way. Throws a CommandError. */
   undo(hooking: Pick<Hooking, 'hooks' | 'again'>): void;
@@ -38,5 +41,5 @@ export interface PodKernel {
    * Returns, in words, what of a pod that was hooked in is not in place. `agent`: a live agent sees to all that is not the pod's own, so that it is
    * looked at only where something of the pod's own is missing. Writes nothing. Throws a ToolMissingError.
    */
-  missing(hooks: PodHooks, options: { readonly agent: boolean }): readonly string[];
+  missing(hooks: PodHooks, options: { readonly agent: boolean; readonly settled: boolean }): readonly string[];
 }

@@ -1,5 +1,6 @@
-import { existsSync, rmSync } from 'node:fs';
+import { existsSync, rmSync, statSync } from 'node:fs';
 import { idOf, type AttachmentId, type PodHooks, type PodJudgements } from '../rules/pod.ts';
+import { MOST_AT_HEAD } from '../rules/iptables/hooks.ts';
 import { listNames, readJsonIfAny } from '../files/readIfAny.ts';
 import { writeFileWhole } from '../files/writeWhole.ts';
 
@@ -81,6 +82,15 @@ export function isAcknowledged(runtimeDir: string, id: AttachmentId): boolean {
 /** Tells whether there is a record of the attachment, be it one that can be read or not. */
 export function isRecorded(runtimeDir: string, id: AttachmentId): boolean {
   return existsSync(pathOf(runtimeDir, 'attachments', id));
+}
+
+const LONG_MS = 60_000;
+
+/** Tells whether an attachment is neither new nor one of few, so that the agent is likely to have moved its hooks away from where ADD puts them. */
+export function isLongOneOfMany(runtimeDir: string, id: AttachmentId): boolean {
+  const since = statSync(pathOf(runtimeDir, 'attachments', id), { throwIfNoEntry: false })?.mtimeMs;
+  if (since === undefined || Date.now() - since < LONG_MS) return false;
+  return listNames(`${runtimeDir}/attachments`).length > MOST_AT_HEAD;
 }
 
 function pathOf(runtimeDir: string, directory: 'attachments' | 'hooked' | 'acknowledged', id: AttachmentId): string {

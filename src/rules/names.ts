@@ -6,8 +6,10 @@ import { sha256 } from './sha256.ts';
 // Never change these: an agent of the next version must recognise what this one left in the kernel.
 /** The entry, jumped to from FORWARD and OUTPUT. Nothing else of ours may begin with `KUBE-`: another engine deletes what does. */
 export const ENTRY_CHAIN = 'KUBE-NWPLCY-CHAIN';
-/** Hooks on the source pod. */
+/** Hooks on the source pod, by its interface. */
 export const EGRESS_CHAIN = 'NWPLCY-EGRESS';
+/** Hooks on the source pod, by its address: for what came in by no interface that is a pod's. */
+export const SOURCES_CHAIN = 'NWPLCY-SOURCES';
 /** Hooks on the destination pod. */
 export const INGRESS_CHAIN = 'NWPLCY-INGRESS';
 /** Where every refusal ends. */
@@ -17,6 +19,11 @@ export const PROFILES_CHAIN = 'NWPLCY-PROFILES';
 
 const PREFIX = 'NWPLCY-';
 const POD_PREFIX = { ingress: 'NWPLCY-PI-', egress: 'NWPLCY-PE-' } as const satisfies Record<Direction, string>;
+const BUCKET_PREFIX = {
+  [EGRESS_CHAIN]: 'NWPLCY-BE-',
+  [SOURCES_CHAIN]: 'NWPLCY-BS-',
+  [INGRESS_CHAIN]: 'NWPLCY-BI-',
+} as const;
 const SET_PREFIX = { ipv4: 'NWPLCY4-', ipv6: 'NWPLCY6-' } as const satisfies Record<IpFamily, string>;
 
 // iptables takes 28 characters for a chain, ipset 31 for a set. Base32 gives 5 bits a character.
@@ -37,6 +44,16 @@ export function profileName(direction: Direction, content: readonly string[]): s
 /** Returns the name of the set of a peer group in one family. */
 export function setName(family: IpFamily, groupKey: string): string {
   return SET_PREFIX[family] + knownDigest(`set\n${family}\n${groupKey}`).slice(0, SET_HASH_LENGTH);
+}
+
+/** Returns the name of a chain that holds some of the hooks of another, those with this key in common. */
+export function bucketName(chain: keyof typeof BUCKET_PREFIX, key: string): string {
+  return BUCKET_PREFIX[chain] + key;
+}
+
+/** Tells whether a chain holds some of the hooks of another. */
+export function isBucketChain(name: string): boolean {
+  return /^NWPLCY-B[EIS]-[A-Za-z0-9._-]{1,5}$/.test(name);
 }
 
 /** Tells whether a chain is a pod's own. */

@@ -231,7 +231,7 @@ describe('a pod that is deleted', () => {
     await pass('thorough');
     await add(WEB);
     removeAttachment(runtimeDir, WEB);
-    for (const family of FAMILIES) fake.tables[family].commit(deletePod(WEB, family));
+    for (const family of FAMILIES) fake.tables[family].commit(deletePod(WEB, { family, place: 'head' }));
     fake.runs.length = 0;
     await pass('none');
     expect([members(), sync.report().pods.attached]).toEqual([[], 0]);
@@ -245,7 +245,7 @@ describe('a pod that is deleted', () => {
     removeAttachment(runtimeDir, WEB);
     await pass('thorough');
     expect(chain(WEB).length).toBeGreaterThan(0);
-    for (const family of FAMILIES) fake.tables[family].commit(deletePod(WEB, family));
+    for (const family of FAMILIES) fake.tables[family].commit(deletePod(WEB, { family, place: 'head' }));
     await pass('quick');
     expect(fake.tables.ipv4.rules('NWPLCY-INGRESS')).toEqual([]);
   });

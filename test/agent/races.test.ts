@@ -145,7 +145,7 @@ class Node {
       this.table.rules(chain).some((rule) => rule.endsWith(` -g ${target}`));
     return (
       leads('NWPLCY-INGRESS', ingress) &&
-      leads('NWPLCY-EGRESS', egress) &&
+      (leads('NWPLCY-EGRESS', egress) || leads('NWPLCY-SOURCES', egress)) &&
       this.table.rules(egress).at(-1) === '-j DROP'
     );
   }
@@ -243,7 +243,7 @@ class Node {
     this.#changedRecords.add(idOf(id));
     await turn('DEL writes');
     try {
-      if (record !== undefined) return this.commit(deletePod(record, 'ipv4'));
+      if (record !== undefined) return this.commit(deletePod(record, { family: 'ipv4', place: 'head' }));
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
     }

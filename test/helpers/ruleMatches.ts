@@ -32,16 +32,32 @@ export function addressMatch(
   { text, negated, family }: { readonly text: string; readonly negated: boolean; readonly family: IpFamily },
 ): Match {
   const [address = '', length = String(ADDRESS_BITS[family]), ...more] = text.split('/');
+  if (/[.:]/.test(length)) return maskMatch(side, { address, mask: length, negated, family });
   const prefix = numberWithin(length, { from: 0, to: ADDRESS_BITS[family] });
   if (more.length > 0) throw new Error(`"${text}" is not an address or network`);
   const network = networkOf(ipNumber(address, family), { family, prefix });
   return (packet) => (networkOf(ipNumber(packet[side], family), { family, prefix }) === network) !== negated;
 }
 
+/** A mask may have its ones anywhere. */
+function maskMatch(
+  side: 'source' | 'destination',
+  {
+    address,
+    mask,
+    negated,
+    family,
+  }: { readonly address: string; readonly mask: string; readonly negated: boolean; readonly family: IpFamily },
+): Match {
+  const [wanted, bits] = [ipNumber(address, family), ipNumber(mask, family)];
+  if ((wanted & bits) !== wanted) throw new Error(`"${address}/${mask}" has bits outside of its mask`);
+  return (packet) => ((ipNumber(packet[side], family) & bits) === wanted) !== negated;
+}
+
 /** Compiles `-i` or `-o`. */
 export function interfaceMatch(side: 'inInterface' | 'outInterface', name: string): Match {
-  const wanted = interfaceName(name);
-  return (packet) => packet[side] === wanted;
+  const isWanted = interfaceTest(name);
+  return (packet) => isWanted(packet[side]);
 }
 
 /** Compiles `-p`. */
@@ -140,11 +156,11 @@ function conntrack(options: ReadonlyMap<string, OptionUse>): Match {
 
 function physdev(options: ReadonlyMap<string, OptionUse>): Match {
   const port = options.get('--physdev-in');
-  const name = port && interfaceName(port.values[0] ?? '');
+  const isPort = interfaceTest(port?.values[0] ?? 'none');
   const bridged = options.get('--physdev-is-bridged');
   if (options.size === 0) throw new Error('match "physdev" needs an option');
   return (packet) =>
-    (port === undefined || (packet.physdevIn === name) !== port.negated) &&
+    (port === undefined || isPort(packet.physdevIn) !== port.negated) &&
     (bridged === undefined || packet.bridged !== bridged.negated);
 }
 
@@ -174,10 +190,11 @@ function valueOf(options: ReadonlyMap<string, OptionUse>, name: string): string 
   return value;
 }
 
-// `+` at the end would be a wildcard, which nothing of ours needs.
-function interfaceName(name: string): string {
-  if (!/^[^\s/+!]{1,15}$/.test(name)) throw new Error(`"${name}" is not an interface name this reader knows`);
-  return name;
+/** `+` at the end stands for whatever follows. */
+function interfaceTest(name: string): (present: string | undefined) => boolean {
+  const [, begin = '', wildcard] = /^([^\s/+!]{1,15})(\+?)$/.exec(name) ?? [];
+  if (begin === '') throw new Error(`"${name}" is not an interface name this reader knows`);
+  return (present) => (wildcard === '+' ? present?.startsWith(begin) === true : present === begin);
 }
 
 interface PortRange {

@@ -251,7 +251,27 @@ describe('matches', () => {
       yes: [{ family: 'ipv6', source: 'fd00:1::', destination: '::1' }],
       no: [{ family: 'ipv6', source: 'fd01::', destination: '::1' }],
     },
+    {
+      match: '-d 0.0.0.5/0.0.0.15',
+      yes: [{ destination: '10.2.0.5' }, { destination: '10.2.0.245' }],
+      no: [{ destination: '10.2.0.6' }, { source: '10.2.0.5', destination: '10.2.5.4' }],
+    },
+    {
+      match: '-s ::f/::f',
+      yes: [{ family: 'ipv6', source: 'fd00::1f', destination: '::1' }],
+      no: [{ family: 'ipv6', source: 'fd00::f1', destination: '::1' }],
+    },
     { match: '-i cni0', yes: [{ inInterface: 'cni0' }], no: [{ inInterface: 'cni01' }, { inInterface: undefined }] },
+    {
+      match: '-i veth1+',
+      yes: [{ inInterface: 'veth1' }, { inInterface: 'veth1a' }],
+      no: [{ inInterface: 'veth' }, { inInterface: 'veth2' }, { inInterface: undefined }],
+    },
+    {
+      match: '-m physdev --physdev-in veth1+',
+      yes: [{ physdevIn: 'veth1a' }],
+      no: [{ physdevIn: 'veth2' }, { physdevIn: undefined, inInterface: 'veth1a' }],
+    },
     { match: '-o cni0', yes: [{ outInterface: 'cni0' }], no: [{ outInterface: 'eth0', inInterface: 'cni0' }] },
     { match: '-p sctp', yes: [{ protocol: 'sctp' }], no: [{ protocol: 'tcp' }] },
     {
@@ -352,7 +372,8 @@ describe('what is not understood or would be refused throws', () => {
     { rule: '-A FORWARD -s 10.0.0.0/33 -j DROP', reason: '"33" is not a number from 0 to 32' },
     { rule: '-A FORWARD -s fd00::1 -j DROP', reason: '"fd00::1" is not an ipv4 address' },
     { rule: '-A FORWARD ! -i eth0 -j DROP', reason: 'cannot read "!" before "-i"' },
-    { rule: '-A FORWARD -i veth+ -j DROP', reason: '"veth+" is not an interface name this reader knows' },
+    { rule: '-A FORWARD -i veth++ -j DROP', reason: '"veth++" is not an interface name this reader knows' },
+    { rule: '-A FORWARD -d 10.0.0.1/0.0.0.15 -j DROP', reason: '"10.0.0.1/0.0.0.15" has bits outside of its mask' },
     { rule: '-A FORWARD --dport 80 -j DROP', reason: 'unknown match ""' },
     { rule: '-A FORWARD -m tcp --dport 80 -j DROP', reason: 'match "tcp" needs "-p tcp" before it' },
     { rule: '-A FORWARD -p udp -m tcp --dport 80 -j DROP', reason: 'match "tcp" needs "-p tcp" before it' },

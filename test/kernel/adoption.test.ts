@@ -163,7 +163,7 @@ async function lockedPods({ run, pods }: LabNode, { mode, backend }: Place): Pro
     const locked = [...set.matchAll(/"\S+" \. ([\d.]+)/g)].map(([, address]) => address);
     return locked.map((address) => [...pods].find(({ addresses }) => addresses[0] === address)?.name ?? '').toSorted();
   }
-  const hooks = await output(run, [backend, '-S', 'NWPLCY-EGRESS']);
+  const hooks = (await output(run, [backend, '-S'])).replaceAll(/^(?!-A NWPLCY-(?:EGRESS|BE-)).*\n/gm, '');
   const match = mode === 'bridge' ? /--physdev-in (\S+) .*shop\/(\S+?)"? / : /-i (\S+) .*shop\/(\S+?)"? /;
   return hooks
     .split('\n')

@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { JUMPS, rejectChain } from '../../src/rules/iptables/entryChains.ts';
-import { podHookRules } from '../../src/rules/iptables/podChains.ts';
+import { podHookRules } from '../../src/rules/iptables/hooks.ts';
 import { podChainNames } from '../../src/rules/iptables/podRestore.ts';
-import { EGRESS_CHAIN, INGRESS_CHAIN, REJECT_CHAIN } from '../../src/rules/names.ts';
+import { INGRESS_CHAIN, REJECT_CHAIN } from '../../src/rules/names.ts';
 import { resultFor } from '../helpers/pluginNode.ts';
 import { netfilterSnapshot } from '../lab/snapshot.ts';
 import { isNftables } from './backend.ts';
@@ -56,7 +56,7 @@ describe.skipIf(isNftables).for(['iptables-nft', 'iptables-legacy'] as const)('%
         msg: `Cannot vouch for the pod: not in place is ${[
           'the addresses of prevResult (10.5.0.2, fd05::2; the pod was hooked in with 10.5.0.2)',
           `ipv4: chain ${ingress}`,
-          `ipv4: hook "${podHookRules(hooksOf(POD), 'ipv4')[INGRESS_CHAIN].join('')}" in ${INGRESS_CHAIN}`,
+          `ipv4: hook "${podHookRules(hooksOf(POD), 'ipv4').at(-1)?.rule}" in ${INGRESS_CHAIN}`,
           `ipv4: "${JUMPS.FORWARD}" in FORWARD`,
         ].join('; ')}`,
       });
@@ -64,15 +64,15 @@ describe.skipIf(isNftables).for(['iptables-nft', 'iptables-legacy'] as const)('%
     },
   );
 
-  test.for([0, 1])('CHECK beside an agent misses hook %i in the chain of sources', async (index) => {
+  test.for([0, 1, 2])('CHECK beside an agent misses hook %i', async (index) => {
     const node = await startNode();
     await node.link(PLAIN_POD);
     await node.plugin('ADD', PLAIN_POD, { config: { backend } });
     node.startAgent(backend);
-    const hook = podHookRules(hooksOf(PLAIN_POD), 'ipv4')[EGRESS_CHAIN][index] ?? '';
-    await node.shell(`iptables-${variant} -D ${EGRESS_CHAIN} ${hook}`);
+    const hook = podHookRules(hooksOf(PLAIN_POD), 'ipv4')[index];
+    await node.shell(`iptables-${variant} -D ${hook?.chain} ${hook?.rule}`);
     expect((await node.plugin('CHECK', PLAIN_POD, { config: { backend } })).printed).toMatchObject({
-      msg: `Cannot vouch for the pod: not in place is ipv4: hook "${hook}" in ${EGRESS_CHAIN}`,
+      msg: `Cannot vouch for the pod: not in place is ipv4: hook "${hook?.rule}" in ${hook?.chain}`,
     });
   });
 

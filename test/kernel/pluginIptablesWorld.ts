@@ -2,8 +2,9 @@ import type { IptablesVariant } from '../../src/dataplane/iptables/sync.ts';
 import { IP_FAMILIES, type IpFamily } from '../../src/net/family.ts';
 import { entryChain, JUMPS, rejectChain, STANDING_CHAINS } from '../../src/rules/iptables/entryChains.ts';
 import { parseChains } from '../../src/rules/iptables/kernelChains.ts';
-import { podChains, podHookRules } from '../../src/rules/iptables/podChains.ts';
-import { podChainNames, withHooks } from '../../src/rules/iptables/podRestore.ts';
+import { HOOK_CHAINS, podHookRules, TO_SOURCES, withHooks } from '../../src/rules/iptables/hooks.ts';
+import { podChains } from '../../src/rules/iptables/podChains.ts';
+import { podChainNames } from '../../src/rules/iptables/podRestore.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../../src/rules/mark.ts';
 import { EGRESS_CHAIN, ENTRY_CHAIN, INGRESS_CHAIN, REJECT_CHAIN } from '../../src/rules/names.ts';
 import type { PluginNode } from '../helpers/pluginNode.ts';
@@ -78,7 +79,8 @@ function chainsFor(
   { family, profiles }: { readonly family: IpFamily; readonly profiles: readonly string[] },
 ): Chains {
   const chains = pods.flatMap(({ pod, judgements }) => podChains(hooksOf(pod), { family, judgements }));
-  const hooks = pods.map(({ pod }) => podHookRules(hooksOf(pod), family));
+  const hooks = pods.flatMap(({ pod }) => podHookRules(hooksOf(pod), family));
+  const hooksIn = (name: string) => hooks.filter(({ chain }) => chain === name);
   return new Map([
     ['INPUT', []],
     ['FORWARD', [JUMPS.FORWARD]],
@@ -86,8 +88,7 @@ function chainsFor(
     ...STANDING_CHAINS.map((name) => [name, []] as const),
     [REJECT_CHAIN, rejectChain(family).rules],
     [ENTRY_CHAIN, entryChain(family, generationMark(1, DEFAULT_MARK_MASK)).rules],
-    [EGRESS_CHAIN, hooks.reduce<readonly string[]>((present, rules) => withHooks(present, rules[EGRESS_CHAIN]), [])],
-    [INGRESS_CHAIN, hooks.reduce<readonly string[]>((present, rules) => withHooks(present, rules[INGRESS_CHAIN]), [])],
+    ...HOOK_CHAINS.map((name) => [name, withHooks(name === EGRESS_CHAIN ? [TO_SOURCES] : [], hooksIn(name))] as const),
     ...profiles.map((name) => [name, [`-g ${REJECT_CHAIN}`]] as const),
     ...chains.map(({ name, rules }) => [name, rules] as const),
   ]);
@@ -105,7 +106,7 @@ function withoutGeneration(chains: Chains): Chains {
 }
 
 function unordered(chains: Chains): Chains {
-  const isHooks = (name: string) => name === EGRESS_CHAIN || name === INGRESS_CHAIN;
+  const isHooks = (name: string) => HOOK_CHAINS.some((chain) => chain === name);
   return new Map([...chains].map(([name, rules]) => [name, isHooks(name) ? rules.toSorted() : rules] as const));
 }
 

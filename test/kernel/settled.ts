@@ -36,14 +36,25 @@ export function withoutOldGenerations(text: string): string {
 /** Returns one command's lines of a settled snapshot. */
 export function settledLines(text: string): readonly string[] {
   // A set that is made anew hashes by another seed.
-  const settled = withoutGeneration(text).replaceAll(/ initval \S+/g, '');
+  const settled = withoutBuckets(withoutGeneration(text).replaceAll(/ initval \S+/g, ''));
   const keyed = settled.startsWith('table ')
     ? rulesetLines(settled)
     : settled.split('\n').map((line) => ({ line, key: sortKey(line) }));
   return keyed.toSorted((a, b) => (a.key < b.key ? -1 : Number(a.key > b.key))).map(({ line }) => line);
 }
 
-const UNORDERED = new Set(['NWPLCY-INGRESS', 'NWPLCY-EGRESS', 'NWPLCY-PROFILES']);
+/** Where a hook stands depends on what else came and went: iptables' are all shown where ADD puts them. */
+function withoutBuckets(text: string): string {
+  return text
+    .replaceAll(/^(?:-N |:)NWPLCY-B[EIS]-.*\n/gm, '')
+    .replaceAll(/^-A NWPLCY-(?:EGRESS|INGRESS|SOURCES) .*-g NWPLCY-B[EIS]-.*\n/gm, '')
+    .replaceAll(/^-A NWPLCY-BE-.* -g NWPLCY-SOURCES\n/gm, '')
+    .replaceAll(/^-A NWPLCY-BE-\S+/gm, '-A NWPLCY-EGRESS')
+    .replaceAll(/^-A NWPLCY-BS-\S+/gm, '-A NWPLCY-SOURCES')
+    .replaceAll(/^-A NWPLCY-BI-\S+/gm, '-A NWPLCY-INGRESS');
+}
+
+const UNORDERED = new Set(['NWPLCY-INGRESS', 'NWPLCY-EGRESS', 'NWPLCY-SOURCES', 'NWPLCY-PROFILES']);
 
 interface KeyedLine {
   readonly line: string;

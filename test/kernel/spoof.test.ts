@@ -1,6 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
+import type { Backend } from '../../src/dataplane/backend.ts';
 import { familyOf } from '../../src/net/family.ts';
+import { MOST_AT_HEAD } from '../../src/rules/iptables/hooks.ts';
 import { startLab, type Lab, type LabOptions } from '../lab/lab.ts';
 import type { LabPod } from '../lab/pod.ts';
 import { output } from '../lab/run.ts';
@@ -37,10 +39,23 @@ describe.for(PLACES)("a source that is not the pod's own, $mode, $backend", ({ m
     manifests.apply(policy('shop/allow', { podSelector: { matchLabels: { guarded: 'yes' } }, ingress }));
     await cluster.lab.sync();
     expect(await forgedArrivals(cluster.lab)).toEqual(everyForgery('did not pass'));
+    await crowd(cluster.lab, backend);
+    expect(await forgedArrivals(cluster.lab, 'same')).toEqual(everyForgery('did not pass'));
     await Promise.all(cluster.lab.nodes.map(async ({ number }) => cluster.agent(number).stop()));
     expect(await forgedArrivals(cluster.lab, 'same')).toEqual(everyForgery('did not pass'));
   });
 });
+
+/** Adds so many pods that the hooks of all are looked for otherwise. */
+async function crowd(lab: Lab, backend: Backend): Promise<void> {
+  const node = lab.node(1);
+  for (let index = 0; index <= MOST_AT_HEAD; index += 1)
+    await node.addPod({ namespace: 'other', name: `bystander-${index}`, listens: false });
+  await lab.sync();
+  if (backend === 'nftables') return;
+  const heads = await output(node.run, [backend, '-S', 'NWPLCY-EGRESS']);
+  if (heads.includes('other/attacker')) throw new Error(`The attacker's hook is in no bucket:\n${heads}`);
+}
 
 function blockOf(address: string): { readonly cidr: string } {
   return { cidr: `${address}/${familyOf(address) === 'ipv4' ? 32 : 128}` };

@@ -22,6 +22,7 @@ test('names never change', () => {
   expect(STANDING_CHAINS).toEqual([
     'NWPLCY-REJECT',
     'NWPLCY-PROFILES',
+    'NWPLCY-SOURCES',
     'NWPLCY-EGRESS',
     'NWPLCY-INGRESS',
     'KUBE-NWPLCY-CHAIN',

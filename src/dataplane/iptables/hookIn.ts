@@ -1,13 +1,14 @@
 import type { IpFamily } from '../../net/family.ts';
 import { CommandError } from '../commandError.ts';
 import { isOutdated } from './errors.ts';
-import { readChains, restore, type Table } from './sync.ts';
+import { readWithBuckets, restore, type Table } from './sync.ts';
 import { isFirstInForward, readJumps } from './jumpsSync.ts';
 import type { JumpChain, JumpPlace } from './nftListing.ts';
 import { pause } from '../pause.ts';
 import { JUMPS, rejectChain, STANDING_CHAINS } from '../../rules/iptables/entryChains.ts';
 import type { Mark } from '../../rules/mark.ts';
-import { ENTRY_CHAIN, REJECT_CHAIN } from '../../rules/names.ts';
+import { EGRESS_CHAIN, ENTRY_CHAIN, REJECT_CHAIN } from '../../rules/names.ts';
+import { TO_SOURCES } from '../../rules/iptables/hooks.ts';
 import { podChains } from '../../rules/iptables/podChains.ts';
 import type { PodHooks, PodJudgements } from '../../rules/pod.ts';
 import {
@@ -114,6 +115,7 @@ function grantedLines(
       return [
         '-S FORWARD 1',
         ...Object.entries(JUMPS).map(([chain, rule]) => `-C ${chain} ${rule}`),
+        `-C ${EGRESS_CHAIN} ${TO_SOURCES}`,
         ...rejectChain(family).rules.map((rule) => `-C ${REJECT_CHAIN} ${rule}`),
       ];
     case 'found':
@@ -130,7 +132,7 @@ interface Mending {
 function mendLines(table: Table, { hooks, judgements, mark }: Mending): RestoreLines {
   const { family } = table;
   const own = podChainNames(hooks);
-  const found = readChains(table, [...STANDING_CHAINS, ...own]);
+  const found = readWithBuckets(table, [...STANDING_CHAINS, ...own]);
   const jumps = found.has(ENTRY_CHAIN) ? readJumps(table) : ({ FORWARD: 'missing', OUTPUT: 'missing' } as const);
   const kept = new Set(podChains(hooks, { family, judgements }).map(({ name }) => name));
   const leftover = own.filter((name) => found.has(name) && !kept.has(name));
@@ -139,6 +141,7 @@ function mendLines(table: Table, { hooks, judgements, mark }: Mending): RestoreL
     ...ensureStanding({ family, mark, chains: new Set(found.keys()), jumps: new Set(jumpsIn('right', jumps)) }),
     // Who flushes a whole table leaves chains behind that refuse nothing.
     ...(found.has(REJECT_CHAIN) ? rewriteLines(rejectChain(family)) : []),
+    ...(found.get(EGRESS_CHAIN)?.includes(TO_SOURCES) === false ? [`-A ${EGRESS_CHAIN} ${TO_SOURCES}`] : []),
     ...deleteRemains(hooks, { hookRules: found, chains: new Set(leftover) }),
     ...addPod(hooks, { family, judgements, mark, replaced: undefined }),
   ];

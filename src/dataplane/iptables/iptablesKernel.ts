@@ -5,11 +5,12 @@ import { HeldSets } from '../../rules/heldSets.ts';
 import { planIpsets } from '../../rules/iptables/ipsetPlan.ts';
 import { NOTHING_IN_KERNEL, type KernelChains } from '../../rules/iptables/kernelChains.ts';
 import type { Mark } from '../../rules/mark.ts';
-import { PROFILES_CHAIN } from '../../rules/names.ts';
+import { isBucketChain, PROFILES_CHAIN } from '../../rules/names.ts';
 import { targetOf, type Rule } from '../../rules/iptables/chain.ts';
-import { podChains, podHookRules } from '../../rules/iptables/podChains.ts';
+import { HOOK_CHAINS, podHookRules, withHooks } from '../../rules/iptables/hooks.ts';
+import { podChains } from '../../rules/iptables/podChains.ts';
 import { attachmentOf, type PodHooks, type PodJudgements } from '../../rules/pod.ts';
-import { HOOK_CHAINS, podChainNames, withHooks } from '../../rules/iptables/podRestore.ts';
+import { podChainNames } from '../../rules/iptables/podRestore.ts';
 import { wantedChains } from '../../rules/iptables/wantedChains.ts';
 import type { Applied, Kernel, Wanted } from '../kernel.ts';
 import { countIpsetMembers, readIpsets, restoreIpsets } from './ipset.ts';
@@ -73,12 +74,12 @@ export class IptablesKernel implements Kernel {
       [...known.keys()].filter((name) => !skippedNames.has(name) && !ignore.has(name)),
     );
     const all = new Map([...skipped, ...chains]);
-    const led = [...HOOK_CHAINS, PROFILES_CHAIN].flatMap((name) => (all.get(name) ?? []).map(targetOf));
-    const unknown = [...new Set(led)].filter(
-      (name) => name.startsWith('NWPLCY-') && !all.has(name) && !ignore.has(name),
-    );
-    const more = unknown.length === 0 ? undefined : await table.read(unknown);
-    this.#chains.set(table.family, { chains: new Map([...all, ...(more?.chains ?? [])]), jumps });
+    const asked = new Set([...ignore, ...skippedNames]);
+    for (let unknown = unknownIn(all, asked); unknown.length > 0; unknown = unknownIn(all, asked)) {
+      for (const name of unknown) asked.add(name);
+      for (const [name, rules] of (await table.read(unknown)).chains) all.set(name, rules);
+    }
+    this.#chains.set(table.family, { chains: all, jumps });
   }
 
   /** ADD writes in the families of the pod's addresses. */
@@ -89,8 +90,8 @@ export class IptablesKernel implements Kernel {
       // An ADD that came twice has replaced what the first one wrote.
       const chains = withoutChains(known.chains, new Set(podChainNames(hooks)));
       for (const { name, rules } of podChains(hooks, { family, judgements })) chains.set(name, rules);
-      const rules = podHookRules(hooks, family);
-      for (const name of HOOK_CHAINS) chains.set(name, withHooks(chains.get(name) ?? [], rules[name]));
+      const put = Map.groupBy(podHookRules(hooks, family), ({ chain }) => chain);
+      for (const [name, added] of put) chains.set(name, withHooks(chains.get(name) ?? [], added));
       this.#chains.set(family, { ...known, chains });
     }
   }
@@ -174,12 +175,24 @@ function chainsOf(ids: ReadonlySet<string>): ReadonlySet<string> {
 /** Returns the chains without some of them and the rules that lead there. */
 function withoutChains(chains: KernelChains['chains'], gone: ReadonlySet<string>): Map<string, readonly Rule[]> {
   const left = new Map([...chains].filter(([name]) => !gone.has(name)));
-  for (const name of HOOK_CHAINS)
-    left.set(
-      name,
-      (left.get(name) ?? []).filter((rule) => !gone.has(targetOf(rule))),
-    );
+  for (const [name, rules] of left)
+    if (holdsHooks(name)) {
+      const kept = rules.filter((rule) => !gone.has(targetOf(rule)));
+      if (kept.length < rules.length) left.set(name, kept);
+    }
   return left;
+}
+
+function holdsHooks(name: string): boolean {
+  return HOOK_CHAINS.some((chain) => chain === name) || isBucketChain(name);
+}
+
+/** Returns the chains that hooks, buckets and the list of profiles lead to and that nobody has asked for yet. */
+function unknownIn(chains: KernelChains['chains'], asked: ReadonlySet<string>): readonly string[] {
+  const led = [...chains].flatMap(([name, rules]) =>
+    holdsHooks(name) || name === PROFILES_CHAIN ? rules.map(targetOf) : [],
+  );
+  return [...new Set(led)].filter((name) => name.startsWith('NWPLCY-') && !chains.has(name) && !asked.has(name));
 }
 
 /** Waits for all, also when one fails: what goes on behind a failure would be overtaken by the next look. */

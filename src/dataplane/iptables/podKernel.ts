@@ -83,7 +83,10 @@ export class IptablesPodKernel implements PodKernel {
    * A family that the pod has no address in, and a pod that nothing is known of, are given up with a warning where the kernel refuses for good:
    * nothing, or next to nothing, is there to be forgotten.
    */
-  takeOut(id: AttachmentId, hooks: PodHooks | undefined): void {
+  takeOut(
+    id: AttachmentId,
+    { hooks, settled }: { readonly hooks: PodHooks | undefined; readonly settled: boolean },
+  ): void {
     const addressed = familiesOf(hooks?.addresses ?? []);
     for (const family of IP_FAMILIES) {
       const table = this.#tables.get(family);
@@ -91,7 +94,7 @@ export class IptablesPodKernel implements PodKernel {
       if (table === undefined && isAddressed) throw this.#toolMissing("take the pod's rules out", family);
       if (table === undefined) continue;
       try {
-        unhookFamily(table, { id, hooks });
+        unhookFamily(table, { id, hooks, settled });
       } catch (error) {
         if (!(error instanceof CommandError) || isAddressed || isBusy(error)) throw error;
         const { containerId, ifName } = id;
@@ -104,13 +107,13 @@ export class IptablesPodKernel implements PodKernel {
   undo({ hooks, again }: Pick<Hooking, 'hooks' | 'again'>): void {
     for (const family of again ? IP_FAMILIES : this.#hooked) {
       const table = this.#tables.get(family);
-      if (table !== undefined) unhookFamily(table, { id: hooks, hooks: undefined });
+      if (table !== undefined) unhookFamily(table, { id: hooks, hooks: undefined, settled: false });
     }
   }
 
-  missing(hooks: PodHooks, { agent }: { readonly agent: boolean }): readonly string[] {
+  missing(hooks: PodHooks, options: Parameters<PodKernel['missing']>[1]): readonly string[] {
     return familiesOf(hooks.addresses).flatMap((family) =>
-      missingInTable(this.#tables.get(family), { family, hooks, agent }),
+      missingInTable(this.#tables.get(family), { ...options, family, hooks }),
     );
   }
 

@@ -1,13 +1,14 @@
 import { IP_FAMILIES } from '../../net/family.ts';
 import { JUMPS, STANDING_CHAINS } from '../../rules/iptables/entryChains.ts';
 import { jumpStates } from '../../rules/iptables/kernelChains.ts';
-import { ENTRY_CHAIN, isPodChain, isProfileChain, PROFILES_CHAIN } from '../../rules/names.ts';
+import { ENTRY_CHAIN, isBucketChain, isPodChain, isProfileChain, PROFILES_CHAIN } from '../../rules/names.ts';
 import { targetOf } from '../../rules/iptables/chain.ts';
-import { HOOK_CHAINS, podChainNames, type RestoreLines } from '../../rules/iptables/podRestore.ts';
+import { HOOK_CHAINS } from '../../rules/iptables/hooks.ts';
+import { podChainNames, type RestoreLines } from '../../rules/iptables/podRestore.ts';
 import { deleteListedJumps, listChains, removeEmptyTable, type ListedChain, type ListedTable } from './chainNames.ts';
 import { CommandError } from '../commandError.ts';
 import { isOutdated, isUnreadable } from './errors.ts';
-import { findTable, readChains, restore, type IptablesVariant, type Table } from './sync.ts';
+import { findTable, readChains, readWithBuckets, restore, type IptablesVariant, type Table } from './sync.ts';
 import { pause } from '../pause.ts';
 import { count, type Removed } from '../removed.ts';
 import type { Environment } from '../tools.ts';
@@ -121,16 +122,23 @@ function lookForOurs(found: ListedTable, { attachments }: RemovalOptions): Ours 
 /** Where chains cannot be listed, ours are found as an agent that was started again finds them. */
 function chainsLedTo(table: Table, attachments: RemovalOptions['attachments']): readonly ListedChain[] {
   const standing = readStanding(table);
-  const led = [...HOOK_CHAINS, PROFILES_CHAIN].flatMap((name) => (standing.get(name) ?? []).map(targetOf));
-  const more = new Set([...led, ...attachments.flatMap(podChainNames)].filter(isOurChain));
+  const led = [...standing].flatMap(([name, rules]) => (leadsToOurs(name) ? rules.map(targetOf) : []));
+  const more = new Set(
+    [...led, ...attachments.flatMap(podChainNames)].filter((name) => isOurChain(name) && !standing.has(name)),
+  );
   const names = [...standing.keys(), ...readChains(table, [...more]).keys()];
   return names.map((name) => ({ name, handle: Number.NaN }));
+}
+
+/** Tells whether a chain holds hooks or names profiles. */
+function leadsToOurs(name: string): boolean {
+  return HOOK_CHAINS.some((chain) => chain === name) || isBucketChain(name) || name === PROFILES_CHAIN;
 }
 
 /** A program without its part of the kernel finds no table, and there is none. */
 function readStanding(table: Table): ReturnType<typeof readChains> {
   try {
-    return readChains(table, STANDING_CHAINS);
+    return readWithBuckets(table, STANDING_CHAINS);
   } catch (error) {
     if (error instanceof CommandError && /Failed to initialize nft|not supported/.test(error.stderr)) return new Map();
     throw error;
@@ -140,7 +148,10 @@ function readStanding(table: Table): ReturnType<typeof readChains> {
 /** Tells whether a chain has a name that only we give. */
 function isOurChain(name: string): boolean {
   return (
-    STANDING_CHAINS.includes(name) || isProfileChain(name) || (isPodChain(name) && /^.{10}[A-Z2-7]{18}$/.test(name))
+    STANDING_CHAINS.includes(name) ||
+    isProfileChain(name) ||
+    isBucketChain(name) ||
+    (isPodChain(name) && /^.{10}[A-Z2-7]{18}$/.test(name))
   );
 }
 

@@ -1,7 +1,8 @@
 import type { IpFamily } from '../../net/family.ts';
 import { parseChains } from '../../rules/iptables/kernelChains.ts';
 import { restoreText, type RestoreLines } from '../../rules/iptables/podRestore.ts';
-import type { Rule } from '../../rules/iptables/chain.ts';
+import { targetOf, type Rule } from '../../rules/iptables/chain.ts';
+import { isBucketChain } from '../../rules/names.ts';
 import type { Backend } from '../backend.ts';
 import { CommandError } from '../commandError.ts';
 import { isBusy, isMissingChain } from './errors.ts';
@@ -67,6 +68,13 @@ export function readChains(table: Table, names: readonly string[]): ReadonlyMap<
     left = left.slice(found.size + 1);
   }
   return chains;
+}
+
+/** Returns those of the chains named that exist, and the buckets that they lead to, with their rules. Throws a CommandError. */
+export function readWithBuckets(table: Table, names: readonly string[]): ReadonlyMap<string, readonly Rule[]> {
+  const found = readChains(table, names);
+  const buckets = new Set([...found.values()].flat().map(targetOf).filter(isBucketChain));
+  return buckets.size === 0 ? found : new Map([...found, ...readChains(table, [...buckets])]);
 }
 
 /**

@@ -1,20 +1,33 @@
 import { CommandError } from '../commandError.ts';
 import { isOutdated } from './errors.ts';
-import { readChains, readLeadingChains, restore, type Table } from './sync.ts';
+import { readLeadingChains, readWithBuckets, restore, type Table } from './sync.ts';
 import { pause } from '../pause.ts';
-import { EGRESS_CHAIN, INGRESS_CHAIN, podChainName } from '../../rules/names.ts';
+import { HOOK_CHAINS } from '../../rules/iptables/hooks.ts';
+import { podChainName } from '../../rules/names.ts';
 import type { AttachmentId, PodHooks } from '../../rules/pod.ts';
-import { deletePod, deleteRemains, podChainNames, type RestoreLines } from '../../rules/iptables/podRestore.ts';
+import {
+  deletePod,
+  deleteRemains,
+  placesToTry,
+  podChainNames,
+  type RestoreLines,
+} from '../../rules/iptables/podRestore.ts';
 
 const LOOKS = 5;
 const LOOK_AGAIN_MS = 5;
 
-/** Takes a pod out of one family's table. Throws a CommandError. */
+/** Takes a pod out of one family's table; `settled` tells where to try first. Throws a CommandError. */
 export function unhookFamily(
   table: Table,
-  { id, hooks }: { readonly id: AttachmentId; readonly hooks: PodHooks | undefined },
+  {
+    id,
+    hooks,
+    settled,
+  }: { readonly id: AttachmentId; readonly hooks: PodHooks | undefined; readonly settled: boolean },
 ): void {
-  if (hooks !== undefined && succeeds(table, deletePod(hooks, table.family))) return;
+  const { family } = table;
+  if (hooks !== undefined && placesToTry(settled).some((place) => succeeds(table, deletePod(hooks, { family, place }))))
+    return;
   for (let look = 1; look <= LOOKS; look += 1) {
     const lines = remains(table, id);
     if (succeeds(table, lines)) return;
@@ -40,12 +53,11 @@ function succeeds(table: Table, lines: RestoreLines): boolean {
  */
 function remains(table: Table, id: AttachmentId): RestoreLines {
   const own = podChainNames(id);
-  const names = [EGRESS_CHAIN, INGRESS_CHAIN, ...own.toReversed()];
+  const names = [...HOOK_CHAINS, ...own.toReversed()];
   const seen = readLeadingChains(table, names);
   const stoppedAt = names[seen.size];
   const hooks = deleteRemains(id, { hookRules: seen, chains: new Set() });
   if (stoppedAt === podChainName('egress', id) && hooks.length === 0) return [];
-  const isWhole = stoppedAt === undefined || stoppedAt === names.at(-1);
-  const found = isWhole ? seen : readChains(table, names);
+  const found = readWithBuckets(table, names);
   return deleteRemains(id, { hookRules: found, chains: new Set(own.filter((name) => found.has(name))) });
 }

@@ -64,7 +64,7 @@ export class NftPodKernel implements PodKernel {
   }
 
   /** A pod that nothing is known of, on a node without nft, is given up: nothing is there to be forgotten. */
-  takeOut(id: AttachmentId, hooks: PodHooks | undefined): void {
+  takeOut(id: AttachmentId, { hooks }: { readonly hooks: PodHooks | undefined }): void {
     if (hooks === undefined && findTool('nft', this.#env) === undefined) return;
     const program = this.#program("take the pod's rules out");
     if (hooks !== undefined && succeeds(program, deletePodCommands(hooks))) return;
@@ -76,7 +76,7 @@ export class NftPodKernel implements PodKernel {
   }
 
   undo({ hooks, again }: Pick<Hooking, 'hooks' | 'again'>): void {
-    if (again || this.#isHooked) this.takeOut(hooks, hooks);
+    if (again || this.#isHooked) this.takeOut(hooks, { hooks });
   }
 
   missing(hooks: PodHooks, { agent }: { readonly agent: boolean }): readonly string[] {

@@ -1,23 +1,20 @@
 import type { IpFamily } from '../../net/family.ts';
-import { areSame } from '../areSame.ts';
-import { targetOf, type Rule } from './chain.ts';
+import type { Rule } from './chain.ts';
 import { entryChain, isEntryChain, JUMPS, rejectChain, STANDING_CHAINS } from './entryChains.ts';
 import type { KernelChains } from './kernelChains.ts';
 import type { Mark } from '../mark.ts';
-import { EGRESS_CHAIN, ENTRY_CHAIN, INGRESS_CHAIN } from '../names.ts';
-import { hookLines, raiseLines, rewriteLines, withHooks, type RestoreLines } from './podRestore.ts';
+import { ENTRY_CHAIN } from '../names.ts';
+import { hookPlan, type WantedHooks } from './hookPlan.ts';
+import { raiseLines, rewriteLines, type RestoreLines } from './podRestore.ts';
 import { profileLines } from './profileLines.ts';
-import { contentLines, Progress, withoutFirst } from './progress.ts';
+import { contentLines, Progress } from './progress.ts';
 import { staleLines } from './staleChains.ts';
 
 /** What one family's filter table should hold beside the standing chains. What is the same as before had better be the same object. */
-export interface WantedChains {
+export interface WantedChains extends WantedHooks {
   /** By name; what is led to before what leads there. */
   readonly profiles: ReadonlyMap<string, readonly Rule[]>;
   readonly podChains: ReadonlyMap<string, readonly Rule[]>;
-  readonly hooks: Readonly<Record<typeof EGRESS_CHAIN | typeof INGRESS_CHAIN, readonly Rule[]>>;
-  /** Pod chains that an ADD under way is filling: neither they nor the hooks that lead to them are touched. */
-  readonly pending: ReadonlySet<string>;
 }
 
 export interface ChainPlan {
@@ -40,7 +37,7 @@ export function planChains(actual: KernelChains, wanted: WantedChains, family: I
   const isJudging = isEntryChain(after.get(ENTRY_CHAIN) ?? [], family);
   const standing = standingLines(actual, { family, after });
   const profiles = profileLines(wanted.profiles, after);
-  const pods = [...contentLines(wanted.podChains, after), ...hookChainLines(wanted, after)];
+  const pods = [...contentLines(wanted.podChains, after), ...hookPlan(wanted, after)];
   const { lines: stale, left } = staleLines(wanted, after);
   const jumps = { FORWARD: { count: 1, inPlace: true }, OUTPUT: { count: 1, inPlace: true } };
   return {
@@ -95,23 +92,3 @@ function jumpLines(jumps: KernelChains['jumps']): RestoreLines {
     return [...Array.from({ length: count }, () => `-D ${chain} ${JUMPS[chain]}`), `-I ${chain} ${JUMPS[chain]}`];
   });
 }
-
-/** The hooks that a chain was found to hold, all of them and no other, by the chain's rules. */
-const fitting = new WeakMap<readonly Rule[], readonly Rule[]>();
-
-function hookChainLines({ hooks, pending }: WantedChains, after: Progress): RestoreLines {
-  return ([EGRESS_CHAIN, INGRESS_CHAIN] as const).flatMap((chain) => {
-    const present = after.get(chain) ?? [];
-    if (pending.size === 0 && areSame(fitting.get(present) ?? NO_HOOKS, hooks[chain])) return [];
-    const settled = present.filter((rule) => !pending.has(targetOf(rule)));
-    const surplus = withoutFirst(settled, hooks[chain]);
-    const missing = withoutFirst(hooks[chain], settled);
-    const rules = withHooks(withoutFirst(present, surplus), missing);
-    after.set(chain, rules);
-    if (settled.length === present.length) fitting.set(rules, hooks[chain]);
-    return [...surplus.map((rule) => `-D ${chain} ${rule}`), ...hookLines(chain, missing)];
-  });
-}
-
-/** Holds what no chain can. */
-const NO_HOOKS: readonly Rule[] = [''];

@@ -1,7 +1,7 @@
 import type { IpFamily } from '../../net/family.ts';
 import type { Chain, Rule } from './chain.ts';
 import type { Mark } from '../mark.ts';
-import { EGRESS_CHAIN, ENTRY_CHAIN, INGRESS_CHAIN, PROFILES_CHAIN, REJECT_CHAIN } from '../names.ts';
+import { EGRESS_CHAIN, ENTRY_CHAIN, INGRESS_CHAIN, PROFILES_CHAIN, REJECT_CHAIN, SOURCES_CHAIN } from '../names.ts';
 
 /** Our jumps from the chains of others. FORWARD's must stay the first rule there. */
 export const JUMPS = {
@@ -14,6 +14,7 @@ export const JUMPS = {
 export const STANDING_CHAINS: readonly string[] = [
   REJECT_CHAIN,
   PROFILES_CHAIN,
+  SOURCES_CHAIN,
   EGRESS_CHAIN,
   INGRESS_CHAIN,
   ENTRY_CHAIN,

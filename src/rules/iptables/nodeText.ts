@@ -12,8 +12,10 @@ import {
   PROFILES_CHAIN,
   REJECT_CHAIN,
   setName,
+  SOURCES_CHAIN,
 } from '../names.ts';
 import { addressSets } from './addressSet.ts';
+import { podHookRules } from './hooks.ts';
 import { HeldSets } from '../heldSets.ts';
 import { judgedBy } from '../judgedBy.ts';
 import type { AttachedPod } from '../pod.ts';
@@ -78,6 +80,8 @@ function chainNotes({ policy, pods }: NodeContent): ReadonlyMap<string, string> 
   for (const { hooks } of pods) {
     notes.set(podChainName('ingress', hooks), `what goes to ${hooks.namespace}/${hooks.name}`);
     notes.set(podChainName('egress', hooks), `what comes from ${hooks.namespace}/${hooks.name}`);
+    for (const { chain, bucket } of IP_FAMILIES.flatMap((family) => podHookRules(hooks, family)))
+      if (bucket !== undefined) notes.set(bucket.name, `what ${chain} would hold if there were few pods`);
   }
   return notes;
 }
@@ -85,7 +89,8 @@ function chainNotes({ policy, pods }: NodeContent): ReadonlyMap<string, string> 
 const STANDING: readonly (readonly [string, string])[] = [
   [REJECT_CHAIN, 'where every refusal ends'],
   [PROFILES_CHAIN, 'names every profile; nothing goes through it'],
-  [EGRESS_CHAIN, 'leads packets to the chain of the pod that they come from'],
+  [EGRESS_CHAIN, 'leads packets to the chain of the pod that they come from, by its interface'],
+  [SOURCES_CHAIN, 'leads packets to the chain of the pod that they come from, by its address'],
   [INGRESS_CHAIN, 'leads packets to the chain of the pod that they go to'],
   [ENTRY_CHAIN, 'the entry: flows that were judged under this generation go on at once'],
 ];

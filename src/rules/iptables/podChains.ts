@@ -1,8 +1,8 @@
 import { familyOf, type IpFamily } from '../../net/family.ts';
-import { EGRESS_CHAIN, INGRESS_CHAIN, podChainName, REJECT_CHAIN } from '../names.ts';
-import { comment, hostAddress } from '../match.ts';
+import { podChainName, REJECT_CHAIN } from '../names.ts';
+import { hostAddress } from '../match.ts';
 import type { PodHooks, PodJudgement, PodJudgements } from '../pod.ts';
-import type { Chain, Rule } from './chain.ts';
+import type { Chain } from './chain.ts';
 
 /**
  * Returns the pod's own chains for one family.
@@ -30,34 +30,6 @@ export function podChains(
   };
   if (addresses.length > 0) return [ingress, egress];
   return hooks.hostInterface === undefined ? [] : [egress];
-}
-
-/**
- * Returns the rules that lead the pod's packets of one family into its chains, by the chain that they stand in.
- * A destination address matches bridged and routed packets alike. The source is hooked twice: by the interface, which cannot be forged,
- * and by the address, because a packet that IPVS forwards leaves by OUTPUT and no longer tells where it came in.
- */
-export function podHookRules(
-  hooks: PodHooks,
-  family: IpFamily,
-): { readonly [EGRESS_CHAIN]: readonly Rule[]; readonly [INGRESS_CHAIN]: readonly Rule[] } {
-  const addresses = addressesOf(hooks, family);
-  const note = comment(`${hooks.namespace}/${hooks.name}`);
-  const ingress = `-g ${podChainName('ingress', hooks)}`;
-  const egress = `-g ${podChainName('egress', hooks)}`;
-  return {
-    [EGRESS_CHAIN]: [
-      ...interfaceMatch(hooks).map((match) => `${match} ${note} ${egress}`),
-      ...addresses.map((address) => `-s ${address} ${note} ${egress}`),
-    ],
-    [INGRESS_CHAIN]: addresses.map((address) => `-d ${address} ${note} ${ingress}`),
-  };
-}
-
-function interfaceMatch({ hostInterface, bridged }: PodHooks): readonly string[] {
-  if (hostInterface === undefined) return [];
-  // A bridge port shows as the bridge in `-i`; physdev sees the port, whether the packet is bridged on or routed.
-  return [bridged ? `-m physdev --physdev-in ${hostInterface}` : `-i ${hostInterface}`];
 }
 
 function judge(judgement: PodJudgement): string {

@@ -2,12 +2,10 @@ import type { IpFamily } from '../../net/family.ts';
 import type { Chain, Rule } from './chain.ts';
 import { entryChain, JUMPS, rejectChain, STANDING_CHAINS } from './entryChains.ts';
 import type { Mark } from '../mark.ts';
-import { EGRESS_CHAIN, ENTRY_CHAIN, INGRESS_CHAIN, podChainName, REJECT_CHAIN } from '../names.ts';
-import type { PodHooks, PodJudgements } from '../pod.ts';
-import { podChains, podHookRules } from './podChains.ts';
-
-/** The chains that hold the hooks of every pod. */
-export const HOOK_CHAINS = [EGRESS_CHAIN, INGRESS_CHAIN] as const;
+import { EGRESS_CHAIN, ENTRY_CHAIN, podChainName, REJECT_CHAIN } from '../names.ts';
+import type { AttachmentId, PodHooks, PodJudgements } from '../pod.ts';
+import { podHookRules, TO_SOURCES, type Hook } from './hooks.ts';
+import { podChains } from './podChains.ts';
 
 /** Lines of a table of iptables-restore: chains first declared, then commands. */
 export type RestoreLines = readonly string[];
@@ -31,12 +29,11 @@ export interface AddedPod {
  */
 export function addPod(hooks: PodHooks, { family, judgements, mark, replaced }: AddedPod): RestoreLines {
   const chains = podChains(hooks, { family, judgements });
-  const rules = podHookRules(hooks, family);
   return [
     ...chains.map(({ name }) => `:${name} - [0:0]`),
     ...chains.flatMap(({ name, rules: content }) => content.map((rule) => `-A ${name} ${rule}`)),
-    ...(replaced === undefined ? [] : unhookLines(replaced, family)),
-    ...HOOK_CHAINS.flatMap((chain) => hookLines(chain, rules[chain])),
+    ...(replaced === undefined ? [] : unhookLines(podHookRules(replaced, family), 'head')),
+    ...podHookRules(hooks, family).map(({ chain, rule }) => `-I ${chain} ${rule}`),
     ...raiseLines(entryChain(family, mark)),
   ];
 }
@@ -49,58 +46,43 @@ export function raiseLines({ name, rules }: Chain): RestoreLines {
   return rules.toReversed().map((rule) => `-I ${name} ${rule}`);
 }
 
-/** Returns the lines that put hooks in, so that the chain then holds what `withHooks` returns. */
-export function hookLines(chain: string, hooks: readonly Rule[]): RestoreLines {
-  const first = hooks.filter((rule) => !isBySource(rule)).toReversed();
-  return [
-    ...first.map((rule) => `-I ${chain} ${rule}`),
-    ...hooks.filter(isBySource).map((rule) => `-A ${chain} ${rule}`),
-  ];
+/** Where a pod's hooks stand: at the head of their chains, where ADD has put them, or in their buckets. */
+export type HookPlace = 'head' | 'bucket';
+
+/** Returns where to look for a pod's hooks, the likelier place first. */
+export function placesToTry(settled: boolean): readonly HookPlace[] {
+  return settled ? ['bucket', 'head'] : ['head', 'bucket'];
 }
 
-/**
- * Returns the rules of a hook chain with more hooks in it. Hooks go to the head, where the newest wins should an older pod's hook for the same
- * address have been left behind; those by source address go to the end: who forges another pod's address must meet his own interface's hook first.
- */
-export function withHooks(present: readonly Rule[], hooks: readonly Rule[]): readonly Rule[] {
-  return [...hooks.filter((rule) => !isBySource(rule)), ...present, ...hooks.filter(isBySource)];
-}
-
-function isBySource(rule: Rule): boolean {
-  return rule.startsWith('-s ');
-}
-
-/** Returns the transaction that takes a pod out. It fails as a whole when any part of the pod is missing. */
-export function deletePod(hooks: PodHooks, family: IpFamily): RestoreLines {
+/** Returns the transaction that takes a pod out. It fails as a whole when any part of the pod is missing, or elsewhere. */
+export function deletePod(
+  hooks: PodHooks,
+  { family, place }: { readonly family: IpFamily; readonly place: HookPlace },
+): RestoreLines {
   const names = podChains(hooks, { family, judgements: { ingress: { kind: 'open' }, egress: { kind: 'open' } } }).map(
     ({ name }) => name,
   );
-  return [...unhookLines(hooks, family), ...names.flatMap(dropChainLines)];
+  return [...unhookLines(podHookRules(hooks, family), place), ...names.flatMap(dropChainLines)];
 }
 
 /**
- * Returns the transaction that takes out whatever is left of an attachment of which only the name is known, given what the hook chains hold and
- * which of the pod's two chains exist.
+ * Returns the transaction that takes out whatever is left of an attachment of which only the name is known, given what the chains that may hold a
+ * hook of it do hold and which of the pod's two chains exist.
  */
 export function deleteRemains(
-  attachment: { readonly containerId: string; readonly ifName: string },
+  attachment: AttachmentId,
   kernel: { readonly hookRules: ReadonlyMap<string, readonly Rule[]>; readonly chains: ReadonlySet<string> },
 ): RestoreLines {
   const own = podChainNames(attachment);
   const isHook = (rule: Rule) => own.some((name) => rule.endsWith(` -g ${name}`));
   return [
-    ...HOOK_CHAINS.flatMap((chain) =>
-      (kernel.hookRules.get(chain) ?? []).filter(isHook).map((rule) => `-D ${chain} ${rule}`),
-    ),
+    ...[...kernel.hookRules].flatMap(([chain, rules]) => rules.filter(isHook).map((rule) => `-D ${chain} ${rule}`)),
     ...own.filter((name) => kernel.chains.has(name)).flatMap(dropChainLines),
   ];
 }
 
 /** Returns the names of both chains of an attachment. */
-export function podChainNames(attachment: {
-  readonly containerId: string;
-  readonly ifName: string;
-}): readonly string[] {
+export function podChainNames(attachment: AttachmentId): readonly string[] {
   return [podChainName('ingress', attachment), podChainName('egress', attachment)];
 }
 
@@ -122,6 +104,7 @@ export function ensureStanding({ family, mark, chains, jumps }: StandingFacts): 
   return [
     ...missing.map((name) => `-N ${name}`),
     ...(missing.includes(REJECT_CHAIN) ? fillLines(rejectChain(family)) : []),
+    ...(missing.includes(EGRESS_CHAIN) ? [`-A ${EGRESS_CHAIN} ${TO_SOURCES}`] : []),
     ...(missing.includes(ENTRY_CHAIN) ? fillLines(entryChain(family, mark)) : []),
     ...Object.entries(JUMPS)
       .filter(([chain]) => !jumps.has(chain as keyof typeof JUMPS))
@@ -144,9 +127,13 @@ function fillLines({ name, rules }: { readonly name: string; readonly rules: rea
   return rules.map((rule) => `-A ${name} ${rule}`);
 }
 
-function unhookLines(hooks: PodHooks, family: IpFamily): RestoreLines {
-  const rules = podHookRules(hooks, family);
-  return HOOK_CHAINS.flatMap((chain) => rules[chain].map((rule) => `-D ${chain} ${rule}`));
+function unhookLines(hooks: readonly Hook[], place: HookPlace): RestoreLines {
+  return hooks.map((hook) => `-D ${holderOf(hook, place)} ${hook.rule}`);
+}
+
+/** Returns the chain in which a hook stands. */
+export function holderOf({ chain, bucket }: Hook, place: HookPlace): string {
+  return place === 'bucket' && bucket !== undefined ? bucket.name : chain;
 }
 
 /** Returns the lines that empty and remove a chain that nothing refers to any more. */

@@ -1,5 +1,5 @@
 import { ledTo } from '../ledTo.ts';
-import { isPodChain, isProfileChain } from '../names.ts';
+import { isBucketChain, isPodChain, isProfileChain } from '../names.ts';
 import { targetOf } from './chain.ts';
 import type { WantedChains } from './chainPlan.ts';
 import { STANDING_CHAINS } from './entryChains.ts';
@@ -13,10 +13,11 @@ export function staleLines(
   after: Progress,
 ): { readonly lines: RestoreLines; readonly left: readonly string[] } {
   const { profiles: known, podChains } = wanted;
-  if (after.chains.size === known.size + podChains.size + STANDING_CHAINS.length) return { lines: NO_LINES, left: [] };
   const others: string[] = [];
   for (const name of after.chains.keys())
-    if (!known.has(name) && !podChains.has(name) && !STANDING_CHAINS.includes(name)) others.push(name);
+    if (!known.has(name) && !podChains.has(name) && !STANDING_CHAINS.includes(name) && !isBucketChain(name))
+      others.push(name);
+  if (others.length === 0) return { lines: NO_LINES, left: [] };
   // A pod whose ADD or DEL is under way still leads to the profile that it was given.
   const inUse = ledTo(wanted.pending, (name) => (after.get(name) ?? []).map(targetOf));
   const stale = others.filter((name) => !wanted.pending.has(name) && !inUse.has(name));

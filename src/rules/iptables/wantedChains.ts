@@ -1,9 +1,10 @@
 import { familyOf, type IpFamily } from '../../net/family.ts';
 import type { Rule } from './chain.ts';
 import type { WantedChains } from './chainPlan.ts';
-import { EGRESS_CHAIN, INGRESS_CHAIN } from '../names.ts';
+import { podHookRules, type Hook, type HookChain } from './hooks.ts';
+import { EGRESS_CHAIN, INGRESS_CHAIN, SOURCES_CHAIN } from '../names.ts';
 import { QUARANTINE, type AttachedPod, type PodHooks, type PodJudgements } from '../pod.ts';
-import { podChains, podHookRules } from './podChains.ts';
+import { podChains } from './podChains.ts';
 import { profileChains } from './profileChain.ts';
 import { podChainNames } from './podRestore.ts';
 import type { WantedPolicy } from '../wanted.ts';
@@ -35,11 +36,13 @@ const last: Record<IpFamily, { readonly own: readonly PodRules[]; readonly resul
 function ofPods(own: readonly PodRules[], family: IpFamily): OfPods {
   const known = last[family];
   if (known?.own.length === own.length && own.every((rules, index) => rules === known.own[index])) return known.result;
+  const hooksIn = (chain: HookChain) => own.flatMap(({ hooks }) => hooks.filter((hook) => hook.chain === chain));
   const result = {
     podChains: new Map(own.flatMap(({ chains }) => chains)),
     hooks: {
-      [EGRESS_CHAIN]: own.flatMap(({ hooks }) => hooks[EGRESS_CHAIN]),
-      [INGRESS_CHAIN]: own.flatMap(({ hooks }) => hooks[INGRESS_CHAIN]),
+      [EGRESS_CHAIN]: hooksIn(EGRESS_CHAIN),
+      [SOURCES_CHAIN]: hooksIn(SOURCES_CHAIN),
+      [INGRESS_CHAIN]: hooksIn(INGRESS_CHAIN),
     },
   };
   last[family] = { own, result };
@@ -67,7 +70,7 @@ function profileRules(profiles: WantedPolicy['profiles'], family: IpFamily): Pro
 
 interface PodRules {
   readonly judgements: PodJudgements;
-  readonly hooks: ReturnType<typeof podHookRules>;
+  readonly hooks: readonly Hook[];
   readonly chains: readonly (readonly [string, readonly Rule[]])[];
 }
 

@@ -9,14 +9,15 @@ import { NOTHING_IN_KERNEL } from '../../../src/rules/iptables/kernelChains.ts';
 import { wantedChains } from '../../../src/rules/iptables/wantedChains.ts';
 import { FakeNetfilter } from '../../helpers/fakeNetfilter.ts';
 import { RestoreTable } from '../../helpers/restoreTable.ts';
+import { unbucketed } from '../../helpers/unbucketed.ts';
 import { follow, stepLists, type Node, type State } from '../followed.ts';
 
-/** The chains of a table, but for what differs by the way that led there: the order of hooks and profiles, and the generations. */
+/** The chains of a table, but for what differs by the way that led there: the places of hooks, the order of profiles, and the generations. */
 function settled(table: RestoreTable): ReadonlyMap<string, readonly string[]> {
   const text = (rule: string) => rule.replace(/0x\w+0000\//, '0x…/');
   return new Map(
-    [...table.chains].map(([name, rules]) => {
-      const isOrdered = !/^NWPLCY-(?:EGRESS|INGRESS|PROFILES)$/.test(name);
+    [...unbucketed(table.chains)].map(([name, rules]) => {
+      const isOrdered = name !== 'NWPLCY-PROFILES';
       if (name === 'KUBE-NWPLCY-CHAIN') return [name, [...new Set(rules.map(text))]];
       return [name, isOrdered ? rules : rules.toSorted()];
     }),

@@ -385,7 +385,8 @@ describe('ADD and DEL beside', () => {
 
   test('what DEL has taken out is taken over without a look', async () => {
     await settle(wanted(manifests));
-    for (const family of ['ipv4', 'ipv6'] as const) fake.tables[family].commit(deletePod(DB, family));
+    for (const family of ['ipv4', 'ipv6'] as const)
+      fake.tables[family].commit(deletePod(DB, { family, place: 'head' }));
     kernel.noteGone(new Set([idOf(DB)]));
     const now = wanted(manifests, { pods: webOnly(manifests) });
     expect(await kernel.apply(now)).toEqual({ changed: false, closed: false });
@@ -409,6 +410,6 @@ test('the size is that of what is ours', async () => {
   fake.tables.ipv4.commit(['-N OTHER']);
   fake.sets.restore(['create FOREIGN hash:ip family inet maxelem 10']);
   await settle(wanted([...WORLD, toDb('web')]));
-  // Five standing chains, two of each pod, and a profile; a set in each family.
-  expect(kernel.size()).toEqual({ sets: 2, chains: 10 });
+  // Six standing chains, two of each pod, and a profile; a set in each family.
+  expect(kernel.size()).toEqual({ sets: 2, chains: 11 });
 });

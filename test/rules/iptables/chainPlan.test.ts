@@ -9,10 +9,13 @@ import {
 } from '../../../src/rules/iptables/chainPlan.ts';
 import { JUMPS, STANDING_CHAINS } from '../../../src/rules/iptables/entryChains.ts';
 import { NOTHING_IN_KERNEL, type KernelChains } from '../../../src/rules/iptables/kernelChains.ts';
-import { isPodChain, isProfileChain } from '../../../src/rules/names.ts';
+import { isBucketChain, isPodChain, isProfileChain } from '../../../src/rules/names.ts';
+import { targetOf } from '../../../src/rules/iptables/chain.ts';
+import { HOOK_CHAINS } from '../../../src/rules/iptables/hooks.ts';
 import { podChainNames } from '../../../src/rules/iptables/podRestore.ts';
 import { RestoreTable } from '../../helpers/restoreTable.ts';
-import { NOTHING, nodeStates, wantedIn, type NodeState } from './nodeStates.ts';
+import { unbucketed } from '../../helpers/unbucketed.ts';
+import { CROWD, NOTHING, nodeStates, wantedIn, type NodeState } from './nodeStates.ts';
 
 const MARK = { value: 0x30000, mask: 0xffff0000 };
 const FOREIGN = [
@@ -47,12 +50,11 @@ function expectSame(actual: KernelChains, expected: KernelChains): void {
   expect(actual.jumps).toEqual(expected.jumps);
 }
 
-/** A table without what may differ by the way that led to it: the order of hooks and of the list of profiles, and generations behind the first. */
+/** A table without what may differ by the way that led to it: the places of hooks, the order of the list of profiles, and generations behind the first. */
 function settled(table: RestoreTable): ReadonlyMap<string, readonly string[]> {
-  const anyOrder = ['NWPLCY-EGRESS', 'NWPLCY-INGRESS', 'NWPLCY-PROFILES'];
   const content = (name: string, rules: readonly string[]) =>
-    name === 'KUBE-NWPLCY-CHAIN' ? [...new Set(rules)] : anyOrder.includes(name) ? rules.toSorted() : rules;
-  return new Map([...table.chains].map(([name, rules]) => [name, content(name, rules)]));
+    name === 'KUBE-NWPLCY-CHAIN' ? [...new Set(rules)] : name === 'NWPLCY-PROFILES' ? rules.toSorted() : rules;
+  return new Map([...unbucketed(table.chains)].map(([name, rules]) => [name, content(name, rules)]));
 }
 
 function tableOf(state: NodeState, family: IpFamily): RestoreTable {
@@ -96,8 +98,14 @@ describe('a plan', () => {
       fc.property(fc.array(nodeStates, { minLength: 1, maxLength: 4 }), families, (states, family) => {
         const table = foreignTable();
         for (const state of states) bring(table, { wanted: wantedIn(state, family), family });
-        const kinds = table.rules('NWPLCY-EGRESS').map((rule) => (rule.startsWith('-s ') ? 'source' : 'interface'));
-        expect(kinds).toEqual(kinds.toSorted());
+        // Sources are looked for in a chain of their own, which `unbucketed` finds to be led to last.
+        const { chains } = table.ours();
+        const isOfSources = (name: string) => /^NWPLCY-(?:SOURCES|BS-.)$/.test(name);
+        const bySource = [...chains].filter(([, rules]) =>
+          rules.some((rule) => /^-s .* -g NWPLCY-(?:PE|BS)-/.test(rule)),
+        );
+        expect(bySource.filter(([name]) => !isOfSources(name))).toEqual([]);
+        expect(unbucketed(chains).size).toBeGreaterThan(0);
       }),
     );
   });
@@ -164,7 +172,7 @@ describe('what closes', () => {
         const podText = ({ podChains, hooks }: WantedChains) =>
           JSON.stringify([
             [...podChains].map((chain) => JSON.stringify(chain)).toSorted(),
-            Object.values(hooks).map((rules) => rules.toSorted()),
+            Object.values(hooks).map((own) => own.map(({ rule }) => rule).toSorted()),
           ]);
         // A hook whose chain goes with it, or a chain whose hooks do, is a change of either.
         const isChanged = podText(wantedIn(from, family)) !== podText(wanted);
@@ -184,7 +192,7 @@ describe('what closes', () => {
     'a rule was put into the entry chain': () => ['-I KUBE-NWPLCY-CHAIN -j RETURN'],
     'the reject chain was emptied': () => ['-F NWPLCY-REJECT'],
     'the reject chain was softened': () => ['-I NWPLCY-REJECT -s 10.0.0.1/32 -j RETURN'],
-    'a rule was put before the hooks': () => ['-I NWPLCY-EGRESS -s 10.0.0.1/32 -j RETURN'],
+    'a rule was put before the hooks': () => ['-I NWPLCY-SOURCES -s 10.0.0.1/32 -j RETURN'],
     'the whole table was flushed, the chains left': (table) => [...table.chains.keys()].map((name) => `-F ${name}`),
     'our chains are gone altogether': (table) => {
       const ours = [...table.ours().chains.keys()];
@@ -205,7 +213,7 @@ describe('what closes', () => {
         const plan = bring(table, { wanted: wantedIn(state, family), family });
         expect(plan.closes).toBe(true);
         const ours = ([name]: readonly [string, unknown]) =>
-          STANDING_CHAINS.includes(name) || isPodChain(name) || isProfileChain(name);
+          STANDING_CHAINS.includes(name) || isPodChain(name) || isProfileChain(name) || isBucketChain(name);
         expect(new Map([...settled(table)].filter(ours))).toEqual(new Map([...whole].filter(ours)));
         expect(table.rules('FORWARD').indexOf(JUMPS.FORWARD)).toBe(0);
         expect(table.rules('OUTPUT').filter((rule) => rule === JUMPS.OUTPUT)).toHaveLength(1);
@@ -229,6 +237,61 @@ describe('what closes', () => {
       }),
       { numRuns: 200 },
     );
+  });
+});
+
+describe('hooks', () => {
+  const crowd = (count: number): NodeState => ({ ...NOTHING, pods: CROWD.slice(0, count) });
+  const at = (table: RestoreTable, chain: string) => table.rules(chain).filter((rule) => rule.includes('shop/crowd'));
+
+  test('stand at the head while there are few, move into buckets when there are more, and stay there when pods go', () => {
+    const table = tableOf(crowd(8), 'ipv4');
+    expect(HOOK_CHAINS.map((chain) => at(table, chain).length)).toEqual([8, 8, 8]);
+    bring(table, { wanted: wantedIn(crowd(9), 'ipv4'), family: 'ipv4' });
+    expect(HOOK_CHAINS.map((chain) => at(table, chain).length)).toEqual([0, 0, 0]);
+    bring(table, { wanted: wantedIn(crowd(3), 'ipv4'), family: 'ipv4' });
+    expect(HOOK_CHAINS.map((chain) => at(table, chain).length)).toEqual([0, 0, 0]);
+    expect(settled(table)).toEqual(settled(tableOf(crowd(3), 'ipv4')));
+    bring(table, { wanted: wantedIn(NOTHING, 'ipv4'), family: 'ipv4' });
+    expect(settled(table)).toEqual(settled(tableOf(NOTHING, 'ipv4')));
+    expect([...table.chains.keys()].filter(isBucketChain)).toEqual([]);
+  });
+
+  // What a packet looks through on its way to its pod is what this is for.
+  test('of 250 pods are found behind few rules', () => {
+    const table = tableOf(crowd(250), 'ipv4');
+    const longest = (kind: string) =>
+      Math.max(...[...table.chains].flatMap(([name, rules]) => (name.startsWith(kind) ? rules.length : [])));
+    expect(HOOK_CHAINS.map((chain) => table.rules(chain).length)).toEqual([17, 16, 16]);
+    expect(['NWPLCY-BE-', 'NWPLCY-BS-', 'NWPLCY-BI-'].map(longest)).toEqual([17, 16, 16]);
+  });
+
+  test('of a pod whose ADD or DEL is under way stay where they are, and so does the bucket that holds one', () => {
+    const table = tableOf(crowd(9), 'ipv4');
+    const [first] = CROWD;
+    if (first === undefined) throw new Error('There is no crowd');
+    const own = podChainNames(first.hooks);
+    const before = [...table.chains]
+      .filter(([, rules]) => rules.some((rule) => own.includes(targetOf(rule))))
+      .map(([name]) => name);
+    const wanted = { ...wantedIn(NOTHING, 'ipv4'), pending: new Set(own) };
+    bring(table, { wanted, family: 'ipv4' });
+    expect([...table.chains.keys()].filter(isBucketChain).toSorted()).toEqual(before.toSorted());
+    expect(before).toHaveLength(3);
+    expect(unbucketed(table.chains).get('NWPLCY-INGRESS')).toHaveLength(1);
+  });
+
+  test('that somebody has put out of order are put right', () => {
+    const table = tableOf(crowd(20), 'ipv4');
+    const whole = settled(table);
+    const [jump] = table.rules('NWPLCY-EGRESS');
+    table.commit([
+      '-D NWPLCY-EGRESS -g NWPLCY-SOURCES',
+      '-I NWPLCY-EGRESS -g NWPLCY-SOURCES',
+      `-D NWPLCY-EGRESS ${jump}`,
+    ]);
+    expect(bring(table, { wanted: wantedIn(crowd(20), 'ipv4'), family: 'ipv4' }).closes).toBe(true);
+    expect(settled(table)).toEqual(whole);
   });
 });
 
@@ -262,9 +325,11 @@ test('a pod that is being added or deleted by somebody else is not touched, nor 
       const own = podChainNames(first.hooks);
       const of = () => ({
         chains: own.map((name) => table.chains.get(name)),
-        hooks: ['NWPLCY-EGRESS', 'NWPLCY-INGRESS'].map((chain) =>
-          table.rules(chain).filter((rule) => own.some((name) => rule.endsWith(name))),
-        ),
+        hooks: [...table.chains]
+          .map(([chain, rules]) =>
+            rules.filter((rule) => own.some((name) => rule.endsWith(name))).map((rule) => `${chain} ${rule}`),
+          )
+          .flat(),
       });
       const before = of();
       // Its profile stays: whoever fills the pod's chain needs it.
@@ -312,12 +377,18 @@ test('the rules that a pod costs', () => {
     const judgements = { ingress: { kind: 'open' }, egress: { kind: 'open' } } as const;
     const { podChains, hooks: hooking } = wantedIn({ pods: [{ hooks, judgements }], profiles: new Map() }, family);
     return {
-      sourceHooks: hooking['NWPLCY-EGRESS'].length,
+      interfaceHooks: hooking['NWPLCY-EGRESS'].length,
+      sourceHooks: hooking['NWPLCY-SOURCES'].length,
       destinationHooks: hooking['NWPLCY-INGRESS'].length,
       own: [...podChains.values()].map((rules) => rules.length),
     };
   };
-  expect(count(['10.0.0.1'], 'ipv4')).toEqual({ sourceHooks: 2, destinationHooks: 1, own: [2, 3] });
-  expect(count(['10.0.0.1'], 'ipv6')).toEqual({ sourceHooks: 1, destinationHooks: 0, own: [1] });
-  expect(count(['10.0.0.1', '10.0.0.2'], 'ipv4')).toEqual({ sourceHooks: 3, destinationHooks: 2, own: [3, 5] });
+  expect(count(['10.0.0.1'], 'ipv4')).toEqual({ interfaceHooks: 1, sourceHooks: 1, destinationHooks: 1, own: [2, 3] });
+  expect(count(['10.0.0.1'], 'ipv6')).toEqual({ interfaceHooks: 1, sourceHooks: 0, destinationHooks: 0, own: [1] });
+  expect(count(['10.0.0.1', '10.0.0.2'], 'ipv4')).toEqual({
+    interfaceHooks: 1,
+    sourceHooks: 2,
+    destinationHooks: 2,
+    own: [3, 5],
+  });
 });

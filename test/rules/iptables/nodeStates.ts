@@ -60,13 +60,30 @@ const pod: fc.Arbitrary<AttachedPod> = fc.record({
   judgements: fc.record({ ingress: judgement, egress: judgement }),
 });
 
+/** More pods than may have their hooks at the head of a chain. */
+export const CROWD: readonly AttachedPod[] = Array.from({ length: 250 }, (_, index) => ({
+  hooks: {
+    containerId: `crowd${index}`,
+    ifName: 'eth0',
+    namespace: 'shop',
+    name: `crowd-${index}`,
+    addresses: [`10.0.1.${index + 1}`, `fd00:1::${(index + 1).toString(16)}`],
+    // The first digit is what tells them apart.
+    hostInterface: `veth${(index % 16).toString(16)}${index}`,
+    bridged: true,
+  },
+  judgements: { ingress: { kind: 'open' }, egress: { kind: 'open' } },
+}));
+
 /** Any state: pods with the profiles that they name, and some that nobody names. */
 export const nodeStates: fc.Arbitrary<NodeState> = fc
   .record({
     pods: fc.uniqueArray(pod, { maxLength: 4, selector: ({ hooks: { containerId } }) => containerId }),
     spare: fc.subarray([...PROFILES]),
+    crowd: fc.oneof(fc.constant([]), fc.subarray(CROWD.slice(0, 20))),
   })
-  .map(({ pods, spare }) => {
+  .map(({ pods: drawn, spare, crowd }) => {
+    const pods = [...drawn, ...crowd];
     const named = pods
       .flatMap(({ judgements }) => [judgements?.ingress, judgements?.egress])
       .flatMap((one) => (one?.kind === 'profile' ? one.chain : []));

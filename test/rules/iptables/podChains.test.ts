@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { IP_FAMILIES } from '../../../src/net/family.ts';
-import { podChains, podHookRules } from '../../../src/rules/iptables/podChains.ts';
+import { podHookRules } from '../../../src/rules/iptables/hooks.ts';
+import { podChains } from '../../../src/rules/iptables/podChains.ts';
 import type { PodHooks, PodJudgements } from '../../../src/rules/pod.ts';
 
 const bridged: PodHooks = {
@@ -23,11 +24,10 @@ const profiles: PodJudgements = {
 /** What is written for a pod, family by family, as lines. */
 function text(hooks: PodHooks, judgements: PodJudgements): string {
   const lines = IP_FAMILIES.flatMap((family) => {
-    const rules = podHookRules(hooks, family);
     const chains = podChains(hooks, { family, judgements });
     return [
       `${family}:`,
-      ...Object.entries(rules).flatMap(([chain, hooking]) => hooking.map((rule) => `${chain} ${rule}`)),
+      ...podHookRules(hooks, family).map(({ chain, rule }) => `${chain} ${rule}`),
       ...chains.flatMap(({ name, rules: content }) => [`:${name}`, ...content.map((rule) => `${name} ${rule}`)]),
     ];
   });
@@ -38,7 +38,7 @@ test('a pod on a bridge, not isolated', () => {
   expect(text(bridged, open)).toMatchInlineSnapshot(`
     "ipv4:
     NWPLCY-EGRESS -m physdev --physdev-in veth1a2b3c4d -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    NWPLCY-EGRESS -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    NWPLCY-SOURCES -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
     NWPLCY-INGRESS -d 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     :NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     NWPLCY-PI-W7WF6VPKXPOYIYGO5S -s 10.244.1.10/32 -j RETURN
@@ -49,7 +49,7 @@ test('a pod on a bridge, not isolated', () => {
     NWPLCY-PE-W7WF6VPKXPOYIYGO5S -j DROP
     ipv6:
     NWPLCY-EGRESS -m physdev --physdev-in veth1a2b3c4d -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    NWPLCY-EGRESS -s fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    NWPLCY-SOURCES -s fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
     NWPLCY-INGRESS -d fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     :NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     NWPLCY-PI-W7WF6VPKXPOYIYGO5S -s fd00:10:244:1::10/128 -j RETURN
@@ -65,7 +65,7 @@ test('a pod with an interface of its own, isolated both ways', () => {
   expect(text({ ...bridged, bridged: false }, profiles)).toMatchInlineSnapshot(`
     "ipv4:
     NWPLCY-EGRESS -i veth1a2b3c4d -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    NWPLCY-EGRESS -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    NWPLCY-SOURCES -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
     NWPLCY-INGRESS -d 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     :NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     NWPLCY-PI-W7WF6VPKXPOYIYGO5S -s 10.244.1.10/32 -j RETURN
@@ -76,7 +76,7 @@ test('a pod with an interface of its own, isolated both ways', () => {
     NWPLCY-PE-W7WF6VPKXPOYIYGO5S -j DROP
     ipv6:
     NWPLCY-EGRESS -i veth1a2b3c4d -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    NWPLCY-EGRESS -s fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    NWPLCY-SOURCES -s fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
     NWPLCY-INGRESS -d fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     :NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     NWPLCY-PI-W7WF6VPKXPOYIYGO5S -s fd00:10:244:1::10/128 -j RETURN
@@ -92,7 +92,7 @@ test('a pod that nobody knows yet is refused everything but itself', () => {
   expect(text(bridged, quarantine)).toMatchInlineSnapshot(`
     "ipv4:
     NWPLCY-EGRESS -m physdev --physdev-in veth1a2b3c4d -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    NWPLCY-EGRESS -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    NWPLCY-SOURCES -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
     NWPLCY-INGRESS -d 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     :NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     NWPLCY-PI-W7WF6VPKXPOYIYGO5S -s 10.244.1.10/32 -j RETURN
@@ -103,7 +103,7 @@ test('a pod that nobody knows yet is refused everything but itself', () => {
     NWPLCY-PE-W7WF6VPKXPOYIYGO5S -j DROP
     ipv6:
     NWPLCY-EGRESS -m physdev --physdev-in veth1a2b3c4d -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    NWPLCY-EGRESS -s fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    NWPLCY-SOURCES -s fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
     NWPLCY-INGRESS -d fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     :NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     NWPLCY-PI-W7WF6VPKXPOYIYGO5S -s fd00:10:244:1::10/128 -j RETURN
@@ -120,7 +120,7 @@ test('a direction is judged apart from the other', () => {
     .toMatchInlineSnapshot(`
     "ipv4:
     NWPLCY-EGRESS -m physdev --physdev-in veth1a2b3c4d -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    NWPLCY-EGRESS -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    NWPLCY-SOURCES -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
     NWPLCY-INGRESS -d 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     :NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     NWPLCY-PI-W7WF6VPKXPOYIYGO5S -s 10.244.1.10/32 -j RETURN
@@ -140,8 +140,8 @@ test('several addresses of one family', () => {
   expect(text({ ...bridged, addresses: ['10.244.1.10', '10.244.1.11'] }, profiles)).toMatchInlineSnapshot(`
     "ipv4:
     NWPLCY-EGRESS -m physdev --physdev-in veth1a2b3c4d -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    NWPLCY-EGRESS -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    NWPLCY-EGRESS -s 10.244.1.11/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    NWPLCY-SOURCES -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    NWPLCY-SOURCES -s 10.244.1.11/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
     NWPLCY-INGRESS -d 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     NWPLCY-INGRESS -d 10.244.1.11/32 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     :NWPLCY-PI-W7WF6VPKXPOYIYGO5S
@@ -165,7 +165,7 @@ describe('a pod whose interface nobody could tell', () => {
   test('is hooked by its addresses alone', () => {
     expect(text({ ...bridged, hostInterface: undefined, bridged: false }, profiles)).toMatchInlineSnapshot(`
       "ipv4:
-      NWPLCY-EGRESS -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+      NWPLCY-SOURCES -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
       NWPLCY-INGRESS -d 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
       :NWPLCY-PI-W7WF6VPKXPOYIYGO5S
       NWPLCY-PI-W7WF6VPKXPOYIYGO5S -s 10.244.1.10/32 -j RETURN
@@ -175,7 +175,7 @@ describe('a pod whose interface nobody could tell', () => {
       NWPLCY-PE-W7WF6VPKXPOYIYGO5S -s 10.244.1.10/32 -g NWPLCY-BBBBBBBBBBBBBBBBBBBB
       NWPLCY-PE-W7WF6VPKXPOYIYGO5S -j DROP
       ipv6:
-      NWPLCY-EGRESS -s fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+      NWPLCY-SOURCES -s fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
       NWPLCY-INGRESS -d fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
       :NWPLCY-PI-W7WF6VPKXPOYIYGO5S
       NWPLCY-PI-W7WF6VPKXPOYIYGO5S -s fd00:10:244:1::10/128 -j RETURN
@@ -189,10 +189,7 @@ describe('a pod whose interface nobody could tell', () => {
 
   test('has nothing in a family without an address', () => {
     const hooks = { ...bridged, hostInterface: undefined, bridged: false, addresses: ['10.244.1.10'] };
-    expect([podChains(hooks, { family: 'ipv6', judgements: open }), podHookRules(hooks, 'ipv6')]).toEqual([
-      [],
-      { 'NWPLCY-EGRESS': [], 'NWPLCY-INGRESS': [] },
-    ]);
+    expect([podChains(hooks, { family: 'ipv6', judgements: open }), podHookRules(hooks, 'ipv6')]).toEqual([[], []]);
   });
 });
 
@@ -201,7 +198,9 @@ test('the chains are the attachment’s, the hooks’ text tells the pod', () =>
   const names = (hooks: PodHooks) => podChains(hooks, { family: 'ipv4', judgements: open }).map(({ name }) => name);
   expect(names(other)).toEqual(names(bridged));
   expect(names({ ...bridged, ifName: 'net1' })).not.toEqual(names(bridged));
-  expect(podHookRules(other, 'ipv4')['NWPLCY-INGRESS']).toEqual([
-    `-d 10.244.1.10/32 -m comment --comment "lab/x" -g ${names(bridged)[0]}`,
-  ]);
+  expect(
+    podHookRules(other, 'ipv4')
+      .map(({ rule }) => rule)
+      .slice(-1),
+  ).toEqual([`-d 10.244.1.10/32 -m comment --comment "lab/x" -g ${names(bridged)[0]}`]);
 });

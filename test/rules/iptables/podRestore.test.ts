@@ -1,4 +1,5 @@
 import { beforeEach, describe, expect, test } from 'vitest';
+import { HOOK_CHAINS, podHookRules, withHooks } from '../../../src/rules/iptables/hooks.ts';
 import { JUMPS, STANDING_CHAINS } from '../../../src/rules/iptables/entryChains.ts';
 import type { PodHooks, PodJudgements } from '../../../src/rules/pod.ts';
 import {
@@ -6,10 +7,8 @@ import {
   deletePod,
   deleteRemains,
   ensureStanding,
-  hookLines,
   podChainNames,
   restoreText,
-  withHooks,
 } from '../../../src/rules/iptables/podRestore.ts';
 import { RefusedError, RestoreTable } from '../../helpers/restoreTable.ts';
 
@@ -45,6 +44,7 @@ test('the standing chains and jumps, from nothing', () => {
     "*filter
     -N NWPLCY-REJECT
     -N NWPLCY-PROFILES
+    -N NWPLCY-SOURCES
     -N NWPLCY-EGRESS
     -N NWPLCY-INGRESS
     -N KUBE-NWPLCY-CHAIN
@@ -52,6 +52,7 @@ test('the standing chains and jumps, from nothing', () => {
     -A NWPLCY-REJECT -p tcp -m conntrack --ctstate NEW -m conntrack --ctstate DNAT -j REJECT --reject-with icmp-port-unreachable
     -A NWPLCY-REJECT -p tcp -j REJECT --reject-with tcp-reset
     -A NWPLCY-REJECT -j REJECT --reject-with icmp-port-unreachable
+    -A NWPLCY-EGRESS -g NWPLCY-SOURCES
     -A KUBE-NWPLCY-CHAIN -m connmark --mark 0x20000/0xffff0000 -j RETURN
     -A KUBE-NWPLCY-CHAIN -m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j RETURN
     -A KUBE-NWPLCY-CHAIN -j NWPLCY-EGRESS
@@ -102,7 +103,7 @@ test('ADD is one transaction', () => {
     -A NWPLCY-PE-W7WF6VPKXPOYIYGO5S -s 10.244.1.10/32 -j RETURN
     -A NWPLCY-PE-W7WF6VPKXPOYIYGO5S -j DROP
     -I NWPLCY-EGRESS -m physdev --physdev-in veth1a2b3c4d -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    -A NWPLCY-EGRESS -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    -I NWPLCY-SOURCES -s 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
     -I NWPLCY-INGRESS -d 10.244.1.10/32 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     -I KUBE-NWPLCY-CHAIN -j RETURN
     -I KUBE-NWPLCY-CHAIN -j CONNMARK --set-xmark 0x30000/0xffff0000
@@ -116,10 +117,10 @@ test('ADD is one transaction', () => {
 });
 
 test('DEL is one transaction', () => {
-  expect(restoreText(deletePod(web, 'ipv6'))).toMatchInlineSnapshot(`
+  expect(restoreText(deletePod(web, { family: 'ipv6', place: 'head' }))).toMatchInlineSnapshot(`
     "*filter
     -D NWPLCY-EGRESS -m physdev --physdev-in veth1a2b3c4d -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
-    -D NWPLCY-EGRESS -s fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
+    -D NWPLCY-SOURCES -s fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PE-W7WF6VPKXPOYIYGO5S
     -D NWPLCY-INGRESS -d fd00:10:244:1::10/128 -m comment --comment "shop/web-0" -g NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     -F NWPLCY-PI-W7WF6VPKXPOYIYGO5S
     -X NWPLCY-PI-W7WF6VPKXPOYIYGO5S
@@ -134,8 +135,8 @@ test('ADD and DEL leave everything as it was but the generation', () => {
   const before = structuredClone(new Map(table.chains));
   table.commit(addPod(web, added));
   table.commit(addPod(db, added));
-  table.commit(deletePod(web, 'ipv4'));
-  table.commit(deletePod(db, 'ipv4'));
+  table.commit(deletePod(web, { family: 'ipv4', place: 'head' }));
+  table.commit(deletePod(db, { family: 'ipv4', place: 'head' }));
   before.set('KUBE-NWPLCY-CHAIN', [...table.rules('KUBE-NWPLCY-CHAIN')]);
   expect(new Map(table.chains)).toEqual(before);
   expect(table.rules('KUBE-NWPLCY-CHAIN')[0]).toBe('-m connmark --mark 0x30000/0xffff0000 -j RETURN');
@@ -151,23 +152,27 @@ test('ADD to a profile that is gone is refused', () => {
   expect(() => table.commit(lines)).toThrow('no chain "NWPLCY-AAAAAAAAAAAAAAAAAAAA"');
 });
 
-// A packet that comes in by a pod's interface must be judged by that pod's chains, whatever source it claims: with an older pod's interface behind
-// a newer pod's address in the list, the older pod could pass for the newer one.
-test('every hook by interface stands before every hook by source address', () => {
-  table.commit(addPod(web, added));
+test('what ADD does to the chains of hooks is known without running it', () => {
   table.commit(addPod(db, added));
-  expect(table.rules('NWPLCY-EGRESS').map((rule) => rule.slice(0, rule.indexOf(' -m comment')))).toEqual([
-    '-m physdev --physdev-in veth5',
-    '-m physdev --physdev-in veth1a2b3c4d',
-    '-s 10.244.1.10/32',
-    '-s 10.244.1.11/32',
-  ]);
+  const before = structuredClone(new Map(table.chains));
+  table.commit(addPod(web, added));
+  const hooks = Map.groupBy(podHookRules(web, 'ipv4'), ({ chain }) => chain);
+  expect([...hooks.keys()]).toEqual(HOOK_CHAINS);
+  for (const [chain, put] of hooks) expect(table.rules(chain)).toEqual(withHooks(before.get(chain) ?? [], put));
 });
 
-test('what the lines of hooks do to a chain is known without running them', () => {
-  const hooks = ['-i a -g X', '-s 10.0.0.1/32 -g X', '-i b -g X', '-s 10.0.0.2/32 -g X', '-d 10.0.0.1/32 -g X'];
-  table.commit(['-N X', '-N Y', '-A Y -j DROP', ...hookLines('Y', hooks)]);
-  expect(table.rules('Y')).toEqual(withHooks(['-j DROP'], hooks));
+test('DEL finds hooks in their buckets where it is told to, and nowhere else', () => {
+  table.commit(addPod(web, added));
+  const buckets = podHookRules(web, 'ipv4').map(({ chain, rule, bucket }) => [
+    `:${bucket?.name} - [0:0]`,
+    `-A ${bucket?.name} ${rule}`,
+    `-A ${chain} ${bucket?.jump}`,
+    `-D ${chain} ${rule}`,
+  ]);
+  table.commit(buckets.flat());
+  expect(() => table.commit(deletePod(web, { family: 'ipv4', place: 'head' }))).toThrow('no such rule in the chain');
+  table.commit(deletePod(web, { family: 'ipv4', place: 'bucket' }));
+  expect([...table.chains.values()].flat().filter((rule) => rule.includes('shop/web-0'))).toEqual([]);
 });
 
 describe('ADD that comes twice', () => {
@@ -196,7 +201,7 @@ describe('DEL', () => {
     const [hook] = table.rules('NWPLCY-INGRESS');
     table.commit([`-D NWPLCY-INGRESS ${hook}`]);
     const before = structuredClone(new Map(table.chains));
-    expect(() => table.commit(deletePod(web, 'ipv4'))).toThrow(RefusedError);
+    expect(() => table.commit(deletePod(web, { family: 'ipv4', place: 'head' }))).toThrow(RefusedError);
     expect(new Map(table.chains)).toEqual(before);
   });
 

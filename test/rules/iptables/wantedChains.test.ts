@@ -33,16 +33,16 @@ test('an attached pod is wanted in both families, in the one that it has no addr
       [names[0], '-j RETURN'],
       [names[1], '-j DROP'],
     ],
-    hooks: [2, 1],
+    hooks: [1, 1, 1],
     pending: [],
   });
-  expect(shape([web], 'ipv6')).toEqual({ chains: [[names[1], '-j DROP']], hooks: [1, 0], pending: [] });
+  expect(shape([web], 'ipv6')).toEqual({ chains: [[names[1], '-j DROP']], hooks: [1, 0, 0], pending: [] });
 });
 
 test('a pod whose ADD is under way is left to it in its families, and refused in the other', () => {
   const underWay = { ...web, judgements: undefined };
-  expect(shape([underWay], 'ipv4')).toEqual({ chains: [], hooks: [0, 0], pending: names });
-  expect(shape([underWay], 'ipv6')).toEqual({ chains: [[names[1], '-j DROP']], hooks: [1, 0], pending: [] });
+  expect(shape([underWay], 'ipv4')).toEqual({ chains: [], hooks: [0, 0, 0], pending: names });
+  expect(shape([underWay], 'ipv6')).toEqual({ chains: [[names[1], '-j DROP']], hooks: [1, 0, 0], pending: [] });
 });
 
 test('a pod without an address is wanted nowhere but to be refused', () => {
@@ -50,7 +50,7 @@ test('a pod without an address is wanted nowhere but to be refused', () => {
   for (const judgements of [bare.judgements, undefined]) {
     expect(shape([{ ...bare, judgements }], 'ipv4')).toEqual({
       chains: [[names[1], '-j DROP']],
-      hooks: [1, 0],
+      hooks: [1, 0, 0],
       pending: [],
     });
   }
