@@ -1,9 +1,9 @@
 import { existsSync } from 'node:fs';
 import { describe, expect, test } from 'vitest';
 import { JUMPS, rejectChain } from '../../src/rules/iptables/entryChains.ts';
-import { podHookRules } from '../../src/rules/iptables/hooks.ts';
+import { podHookRules, TO_SOURCES } from '../../src/rules/iptables/hooks.ts';
 import { podChainNames } from '../../src/rules/iptables/podRestore.ts';
-import { INGRESS_CHAIN, REJECT_CHAIN } from '../../src/rules/names.ts';
+import { EGRESS_CHAIN, INGRESS_CHAIN, REJECT_CHAIN } from '../../src/rules/names.ts';
 import { resultFor } from '../helpers/pluginNode.ts';
 import { netfilterSnapshot } from '../lab/snapshot.ts';
 import { isNftables } from './backend.ts';
@@ -29,10 +29,11 @@ describe.skipIf(isNftables).for(['iptables-nft', 'iptables-legacy'] as const)('%
     const ipv4 = await chainsOf(node, { backend, family: 'ipv4' });
     expect([ipv4.get('FORWARD'), ipv4.get('OUTPUT')]).toEqual([[JUMPS.FORWARD, '-j ACCEPT'], [JUMPS.OUTPUT]]);
     const ipv6 = await chainsOf(node, { backend, family: 'ipv6' });
-    expect([ipv6.get('FORWARD'), ipv6.get('OUTPUT'), ipv6.get(REJECT_CHAIN)]).toEqual([
+    expect([ipv6.get('FORWARD'), ipv6.get('OUTPUT'), ipv6.get(REJECT_CHAIN), ipv6.get(EGRESS_CHAIN)?.at(-1)]).toEqual([
       [JUMPS.FORWARD],
       [JUMPS.OUTPUT],
       rejectChain('ipv6').rules,
+      TO_SOURCES,
     ]);
   });
 

@@ -47,7 +47,7 @@ export function iptablesWorld(backend: IptablesVariant): PluginWorld {
     marksAfter: (before) => [1, 2].map((more) => generationMark(before + more, DEFAULT_MARK_MASK).value),
     damage: async (node, pod) => {
       const [ingress = ''] = podChainNames(hooksOf(pod));
-      await node.shell(`iptables-${variant} -D ${INGRESS_CHAIN} 1; ip6tables-${variant} -F ${EGRESS_CHAIN}
+      await node.shell(`iptables-${variant} -D ${INGRESS_CHAIN} 1; ip6tables-${variant} -D ${EGRESS_CHAIN} 1
         ip6tables-${variant} -I ${INGRESS_CHAIN} -d ${pod.addresses[1]} -m comment --comment shop/web -g ${ingress}`);
     },
     takeAway: async (node) => {
