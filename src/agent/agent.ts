@@ -5,7 +5,10 @@ import type { Source } from '../source/source.ts';
 import { agentSocketPath, type AgentReply, type AgentRequest, type AgentStatus } from '../rendezvous/agentSocket.ts';
 import { beat, endHeartbeat, HEARTBEAT_PERIOD_MS } from '../rendezvous/heartbeat.ts';
 import { makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
+import { bridgeSysctls } from '../dataplane/bridgeSysctls.ts';
+import { CommandError } from '../dataplane/commandError.ts';
 import { serveMetrics, type ListenAddress } from './metrics.ts';
+import { AgentMetrics } from './metrics/agentMetrics.ts';
 import { NodeSync, type NodeSyncOptions, type PassCause } from './nodeSync.ts';
 import { PassRunner } from './passRunner.ts';
 import { listen } from './socket.ts';
@@ -30,7 +33,12 @@ export class Agent {
   readonly #options: AgentOptions;
   readonly #source: Source;
   readonly #log: Logger;
+  readonly #metrics: AgentMetrics;
   readonly #sync: NodeSync;
+  readonly #since = new Date().toISOString();
+  #inSyncSince: string | undefined;
+  /** When the first of the changes was heard that no pass has looked at yet, by the monotonic clock in milliseconds. */
+  #heardAt: number | undefined;
   readonly #passes = new PassRunner(() => this.#pass());
   readonly #stops: (() => void)[] = [];
   #server: Server | undefined;
@@ -48,7 +56,8 @@ export class Agent {
     this.#options = options;
     this.#source = options.source;
     this.#log = options.log;
-    this.#sync = new NodeSync(options);
+    this.#metrics = new AgentMetrics(options, () => this.#status());
+    this.#sync = new NodeSync({ ...options, metrics: this.#metrics });
   }
 
   /** Begins. Throws an AgentRunningError when another agent serves this runtime directory, or the file system's error. */
@@ -67,10 +76,10 @@ export class Agent {
       this.#stops.push(() => watcher.close());
     }
     this.#stops.push(this.#options.kernel.listen(() => this.#lookSoon()));
-    await this.#source.start(() => this.#request());
+    await this.#source.start(() => this.#hearSource());
     const timer = setInterval(() => this.#tick(), HEARTBEAT_PERIOD_MS);
     this.#stops.push(() => clearInterval(timer));
-    this.#request();
+    this.#hearSource();
   }
 
   /** Ends. The kernel keeps what it holds; without a heartbeat the plugin quarantines new pods. */
@@ -86,8 +95,13 @@ export class Agent {
   async #serveMetrics(): Promise<void> {
     const { metricsAddress } = this.#options;
     if (metricsAddress === undefined) return;
-    const server = await serveMetrics(metricsAddress, () => this.#status());
+    const server = await serveMetrics(metricsAddress, { metrics: this.#metrics, status: () => this.#status() });
     this.#stops.push(() => server.close());
+  }
+
+  #hearSource(): void {
+    this.#heardAt ??= performance.now();
+    this.#request();
   }
 
   #request(): void {
@@ -121,7 +135,11 @@ export class Agent {
   }
 
   async #pass(): Promise<void> {
+    const heardAt = this.#heardAt;
+    // How long it takes to list everything is no lag.
+    this.#heardAt = undefined;
     if (this.#ended || !this.#source.state().inSync) return;
+    this.#inSyncSince ??= new Date().toISOString();
     const [look, records] = [this.#look, this.#records];
     this.#look = 'none';
     this.#records = new Set();
@@ -129,11 +147,13 @@ export class Agent {
     if (look !== 'none') this.#lookedAt = started;
     if (look === 'thorough') this.#lookedThoroughlyAt = started;
     try {
-      const looking = await this.#sync.pass({ look, records });
+      const { looking, changed } = await this.#sync.pass({ look, records });
+      if (changed && heardAt !== undefined) this.#metrics.source.written((performance.now() - heardAt) / 1000);
       if (look !== 'none') this.#nextLookAt = started + looking / LOOKING_SHARE;
       this.#beat();
       this.#failure = undefined;
     } catch (error) {
+      this.#heardAt = heardAt ?? this.#heardAt;
       this.#fail(error);
     }
   }
@@ -148,6 +168,7 @@ export class Agent {
   /** Nothing is lost: the kernel keeps its last whole state, and the next pass looks at it before it writes. */
   #fail(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
+    this.#metrics.kernel.refused(error instanceof CommandError ? 'kernel' : 'other');
     if (message !== this.#failure) this.#log.error({ err: error }, 'Cannot bring the kernel up to date: trying again');
     this.#failure = message;
     this.#look = 'thorough';
@@ -175,8 +196,10 @@ export class Agent {
       version,
       pid: process.pid,
       nodeName,
-      source: { from: sourceName, ...source },
+      since: this.#since,
+      source: { from: sourceName, inSyncSince: this.#inSyncSince, ...source },
       backend: { name: backend, reason: backendReason, families: kernel.families },
+      bridgeNetfilter: bridgeSysctls(),
       policies: cluster.policies.size,
       ...this.#sync.report(),
       failure: this.#failure ?? this.#sync.unfiltered(),

@@ -4,6 +4,7 @@ import type { NodePolicy } from '../policy/model.ts';
 import { wantedPolicy, type WantedPolicy } from '../rules/wanted.ts';
 import type { Source } from '../source/source.ts';
 import type { Attachments } from './attachments.ts';
+import type { AgentMetrics } from './metrics/agentMetrics.ts';
 import { LocalPods, type LocalFacts, type LocalView } from './localPods.ts';
 
 /** What follows from the objects and the attachments. */
@@ -13,18 +14,27 @@ export interface Answer {
   readonly policy: WantedPolicy;
 }
 
+export interface AnswersOptions {
+  readonly nodeName: string;
+  readonly source: Source;
+  /** Where what changes is counted, if it is. */
+  readonly metrics?: AgentMetrics;
+}
+
 /** Keeps the answer in step with the source and the attachments. */
 export class Answers {
   readonly #nodeName: string;
   readonly #source: Source;
+  readonly #metrics: AgentMetrics | undefined;
   /** `undefined` where an error may have left them half-way. */
   #followers: { readonly localPods: LocalPods; readonly compilation: Compilation } | undefined;
   #facts: LocalFacts = { attachments: [], detached: new Set() };
   #answer: Answer | undefined;
 
-  constructor({ nodeName, source }: { readonly nodeName: string; readonly source: Source }) {
+  constructor({ nodeName, source, metrics }: AnswersOptions) {
     this.#nodeName = nodeName;
     this.#source = source;
+    this.#metrics = metrics;
   }
 
   /** What the answer was made from last; `undefined` before the first. */
@@ -36,6 +46,7 @@ export class Answers {
   now(attachments: Attachments): Answer {
     const { cluster } = this.#source.state();
     const taken = this.#source.takeChanges();
+    this.#metrics?.source.changed(taken);
     const changes = this.#followers === undefined ? changesBetween(NO_OBJECTS, cluster) : taken;
     const followers = this.#followers ?? {
       localPods: new LocalPods(this.#nodeName),

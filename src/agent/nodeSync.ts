@@ -1,7 +1,7 @@
 import { familyOf } from '../net/family.ts';
 import { objectKey } from '../kube/pod.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../rules/mark.ts';
-import { attachmentOf, idOf, QUARANTINE, type AttachedPod, type PodJudgements } from '../rules/pod.ts';
+import { attachmentOf, idOf, QUARANTINE, type AttachedPod } from '../rules/pod.ts';
 import type { Source } from '../source/source.ts';
 import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import { deleteFlowsFrom } from '../dataplane/conntrack.ts';
@@ -17,10 +17,12 @@ import type { AgentStatus } from '../rendezvous/agentSocket.ts';
 import { claimGeneration, currentGeneration } from '../rendezvous/generation.ts';
 import { AdoptedPods, isAdopted, type AdoptedPod } from './adoptedPods.ts';
 import { Answers, type Answer } from './answers.ts';
-import { Attachments } from './attachments.ts';
+import { Attachments, type AttachmentChanges } from './attachments.ts';
 import { ExpectedPods } from './expectedPods.ts';
 import { Handover, type HandoverOptions } from './handover.ts';
+import type { AgentMetrics } from './metrics/agentMetrics.ts';
 import { PassRunner } from './passRunner.ts';
+import { isQuarantined, QuarantineTimes } from './quarantineTimes.ts';
 import { endRefusedUdpFlows } from './udpFlows.ts';
 
 export interface NodeSyncOptions extends HandoverOptions {
@@ -28,6 +30,8 @@ export interface NodeSyncOptions extends HandoverOptions {
   readonly runtimeDir: string;
   readonly source: Source;
   readonly kernel: Kernel;
+  /** Where what is done is counted, if it is. */
+  readonly metrics?: AgentMetrics;
 }
 
 /** What makes a pass necessary, beside changes of the source's. */
@@ -37,6 +41,16 @@ export interface PassCause {
   /** The attachments, by `idOf`, whose records may have changed. */
   readonly records: ReadonlySet<string> | 'all';
 }
+
+/** What a pass did. */
+export interface PassEnd {
+  /** How long its look at the kernel took, in milliseconds. */
+  readonly looking: number;
+  /** Whether anything was written. */
+  readonly changed: boolean;
+}
+
+const NOTHING_DONE: PassEnd = { looking: 0, changed: false };
 
 /** One pass after the other: objects and attachments in, kernel and rendezvous files out. */
 export class NodeSync {
@@ -59,6 +73,9 @@ export class NodeSync {
   #unsettled: ReadonlyMap<string, RecordedAttachment> = new Map();
   #lastSync: AgentStatus['lastSync'];
   #repairs = 0;
+  /** Whether the records were read before: what they tell the first time is no news. */
+  #knowsRecords = false;
+  readonly #quarantines = new QuarantineTimes();
   // Beside the passes: a node has many flows, and nothing may wait for their end but who asks for it.
   readonly #flows = new PassRunner(() => this.#endRefusedUdpFlows());
 
@@ -73,13 +90,12 @@ export class NodeSync {
 
   /**
    * Brings everything up to date once, with a look at the kernel first if asked for. Where nothing but objects can have changed, and what did means
-   * nothing to this node's pods, that is all. Returns how long the look took, in milliseconds. Throws when the kernel or the file system refuses;
-   * then the next pass must look.
+   * nothing to this node's pods, that is all. Throws when the kernel or the file system refuses; then the next pass must look.
    */
-  async pass({ look, records }: PassCause): Promise<number> {
+  async pass({ look, records }: PassCause): Promise<PassEnd> {
     const started = performance.now();
     const isQuiet = look === 'none' && records !== 'all' && records.size === 0;
-    if (isQuiet && this.#isDone && this.#answers.now(this.#attachments) === this.#appliedAnswer) return 0;
+    if (isQuiet && this.#isDone && this.#answers.now(this.#attachments) === this.#appliedAnswer) return NOTHING_DONE;
     this.#isDone = false;
     const { runtimeDir } = this.#options;
     // Records before the kernel: what the records say is hooked then is in what the kernel shows.
@@ -89,6 +105,7 @@ export class NodeSync {
     );
     const { appeared, hooked, gone } = changes;
     this.#handover.note(changes);
+    this.#count(changes);
     const freed = this.#endFlowsOfEarlierHolders(appeared);
     this.#kernel.noteGone(gone);
     const written = hooked.filter((record) => this.#handover.isOurs(record));
@@ -114,7 +131,7 @@ export class NodeSync {
     if (applied.closed) void this.#flows.run();
     if (applied.changed)
       this.#tell({ started, drift: before === answer && appeared.length + hooked.length + gone.size === 0 });
-    return looking;
+    return { looking, changed: applied.changed };
   }
 
   /** Returns why the rules do not reach the packets of some pods, or `undefined`. ADD asks the same of the pods that it hooks in. */
@@ -126,23 +143,28 @@ export class NodeSync {
 
   /** Returns this part of the status. */
   report(): Pick<AgentStatus, 'generation' | 'pods' | 'kernel' | 'lastSync' | 'repairs'> {
-    const judged = this.#pods.flatMap(({ hooks, judgements }) =>
-      judgements === undefined ? [] : [{ hooks, judgements }],
+    const isolated = this.#pods.filter(
+      ({ judgements }) => judgements?.ingress.kind === 'profile' || judgements?.egress.kind === 'profile',
     );
-    const has = (kind: PodJudgements['ingress']['kind']) =>
-      judged.filter(({ judgements }) => judgements.ingress.kind === kind || judgements.egress.kind === kind);
     return {
       generation: currentGeneration(this.#options.runtimeDir) ?? 0,
       pods: {
         attached: this.#pods.length,
         adopted: this.#pods.filter(({ hooks }) => isAdopted(hooks)).length,
-        isolated: has('profile').length,
-        quarantined: has('quarantine').map(({ hooks }) => objectKey(hooks)),
+        isolated: isolated.length,
+        quarantined: this.#pods.filter(isQuarantined).map(({ hooks }) => objectKey(hooks)),
+        bridged: this.#pods.filter(({ hooks }) => hooks.bridged).length,
+        quarantinedSince: this.#quarantines.byPod(),
       },
       kernel: this.#kernel.size(),
       lastSync: this.#lastSync,
       repairs: this.#repairs,
     };
+  }
+
+  #count({ appeared, gone }: AttachmentChanges): void {
+    if (this.#knowsRecords) this.#options.metrics?.pods.attached({ added: appeared.length, removed: gone.size });
+    this.#knowsRecords = true;
   }
 
   #tellSource({ view }: Answer): void {
@@ -189,6 +211,7 @@ export class NodeSync {
       })),
       ...adopted.map(({ pod, hooks }) => ({ hooks, judgements: judge(objectKey(pod)) })),
     ];
+    this.#quarantines.update(this.#pods, now);
     return this.#kernel.apply({
       policy,
       pods: this.#pods,
@@ -251,8 +274,10 @@ export class NodeSync {
   #tell({ started, drift }: { readonly started: number; readonly drift: boolean }): void {
     const milliseconds = Math.round((performance.now() - started) * 10) / 10;
     this.#lastSync = { at: new Date().toISOString(), milliseconds };
+    this.#options.metrics?.kernel.synced(milliseconds / 1000);
     if (drift) {
       this.#repairs += 1;
+      this.#options.metrics?.kernel.repaired();
       this.#options.log.warn({ milliseconds }, 'Put right what others had changed of our rules or sets');
     } else {
       this.#options.log.info({ milliseconds, ...this.#kernel.size() }, 'Brought the kernel up to date');

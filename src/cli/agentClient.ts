@@ -3,8 +3,15 @@ import { text } from 'node:stream/consumers';
 import { agentSocketPath, type AgentReply, type AgentRequest } from '../rendezvous/agentSocket.ts';
 
 /** The agent did not answer: it is not running, or not in time. */
-class NoAgentError extends Error {
+export class NoAgentError extends Error {
   override readonly name = 'NoAgentError';
+  /** Whether nobody listens, as opposed to one that is slow, or that only root may ask. */
+  readonly isAbsent: boolean;
+
+  constructor(message: string, code?: string) {
+    super(message);
+    this.isAbsent = code === 'ENOENT' || code === 'ECONNREFUSED';
+  }
 }
 
 /** Asks the agent of a runtime directory. Throws a NoAgentError that says what to do, also when the answer takes longer than `timeoutMs`. */
@@ -37,5 +44,5 @@ function explain(error: unknown, path: string): unknown {
     error.code === 'EACCES'
       ? 'run this as root'
       : 'start "kube-nwplcy agent", or give the --runtime-dir that it was given';
-  return new NoAgentError(`Cannot reach the agent at "${path}": ${String(error.code)}; ${advice}`);
+  return new NoAgentError(`Cannot reach the agent at "${path}": ${String(error.code)}; ${advice}`, String(error.code));
 }

@@ -13,8 +13,13 @@ export interface AgentStatus {
   readonly version: string;
   readonly pid: number;
   readonly nodeName: string;
-  /** `away`: why nothing new can be learned at present, and since when. */
-  readonly source: Pick<SourceState, 'inSync' | 'problems' | 'away'> & { readonly from: string };
+  /** When this agent began. */
+  readonly since: string;
+  /** `away`: why nothing new can be learned at present, and since when. `inSyncSince`: when everything had been listed once. */
+  readonly source: Pick<SourceState, 'inSync' | 'problems' | 'away'> & {
+    readonly from: string;
+    readonly inSyncSince: string | undefined;
+  };
   readonly backend: { readonly name: string; readonly reason: string; readonly families: readonly string[] };
   readonly generation: number;
   readonly pods: {
@@ -23,7 +28,13 @@ export interface AgentStatus {
     readonly adopted: number;
     readonly isolated: number;
     readonly quarantined: readonly string[];
+    /** By pod, as far as this agent knows. */
+    readonly quarantinedSince: Readonly<Record<string, string>>;
+    /** Those whose packets pass this node's rules only by br_netfilter. */
+    readonly bridged: number;
   };
+  /** What br_netfilter is set to in the agent's network namespace, by sysctl; `undefined` where the module is not loaded. */
+  readonly bridgeNetfilter: Readonly<Record<string, string>> | undefined;
   readonly policies: number;
   readonly kernel: { readonly sets: number; readonly chains: number };
   readonly lastSync: { readonly at: string; readonly milliseconds: number } | undefined;

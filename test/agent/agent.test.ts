@@ -1,15 +1,17 @@
 import { existsSync, mkdtempSync, readdirSync, rmSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { pino } from 'pino';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Agent } from '../../src/agent/agent.ts';
+import type { ListenAddress } from '../../src/agent/metrics.ts';
 import { askAgent } from '../../src/cli/agentClient.ts';
 import { Iptables } from '../../src/dataplane/iptables/iptables.ts';
 import { IptablesKernel } from '../../src/dataplane/iptables/iptablesKernel.ts';
 import type { AgentStatus } from '../../src/rendezvous/agentSocket.ts';
 import { beat, readHeartbeat } from '../../src/rendezvous/heartbeat.ts';
-import { isAcknowledged, writeAttachment } from '../../src/rendezvous/attachment.ts';
+import { isAcknowledged, removeAttachment, writeAttachment } from '../../src/rendezvous/attachment.ts';
 import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
 import type { SourceState } from '../../src/source/source.ts';
 import { attachment } from '../helpers/attachments.ts';
@@ -40,7 +42,7 @@ afterEach(async () => {
   rmSync(runtimeDir, { recursive: true });
 });
 
-async function start(): Promise<Agent> {
+async function start(metricsAddress?: ListenAddress): Promise<Agent> {
   const agent = new Agent({
     version: '0',
     nodeName: 'node-1',
@@ -57,7 +59,7 @@ async function start(): Promise<Agent> {
     kernel: new IptablesKernel([new Iptables('ipv4', 'iptables-nft')]),
     removeOthers: () => [],
     log: pino({ level: 'silent' }),
-    metricsAddress: undefined,
+    metricsAddress,
   });
   await agent.start();
   agents.push(agent);
@@ -171,6 +173,70 @@ describe('an agent in sync', () => {
     await soon(() => expect(fake.tables.ipv4.rules('FORWARD')).toEqual(['-j KUBE-NWPLCY-CHAIN']));
   });
 });
+
+describe('its metrics', () => {
+  let address: ListenAddress;
+  beforeEach(async () => void (address = await freeAddress()));
+
+  const page = async (path: string) => await fetch(`http://${address.host}:${address.port}${path}`);
+  const value = async (name: string) =>
+    Number(
+      (await (await page('/metrics')).text())
+        .split('\n')
+        .find((line) => line.startsWith(`kube_nwplcy_${name} `))
+        ?.split(' ')[1],
+    );
+
+  test('tell what was written, how late, what was repaired and what the kernel refused', async () => {
+    await start(address);
+    await ask('sync');
+    expect(await value('source_changes_total{kind="Pod"}')).toBe(1);
+    const [syncs, lags] = [await value('sync_duration_seconds_count'), await value('source_lag_seconds_count')];
+    state = { ...state, cluster: clusterOf([...WORLD, policy('shop/deny', { podSelector: {} })]) };
+    fake.failNext((run) => (run.input.includes('-S ') ? undefined : { exitCode: 4, stderr: 'no such luck\n' }));
+    changed();
+    await ask('sync');
+    expect(await value('source_changes_total{kind="NetworkPolicy"}')).toBe(1);
+    expect(await value('sync_duration_seconds_count')).toBe(syncs + 1);
+    // It took a second try, and counts from when it was heard.
+    expect(await value('source_lag_seconds_count')).toBe(lags + 1);
+    expect(await value('source_lag_seconds_sum')).toBeGreaterThan(0.25);
+    expect(await value('sync_errors_total{cause="kernel"}')).toBe(1);
+    fake.tables.ipv4.commit(['-F FORWARD']);
+    await vi.waitFor(async () => expect(await value('repairs_total')).toBe(1), { timeout: 4000, interval: 50 });
+  });
+
+  test('count what comes and goes, but not what was there before', async () => {
+    makeRuntimeDir(runtimeDir);
+    writeAttachment(runtimeDir, attachment('shop/before', { addresses: ['10.0.0.9'] }));
+    await start(address);
+    await ask('sync');
+    expect(await value('attachments_total{event="add"}')).toBe(0);
+    const record = attachment('shop/web');
+    writeAttachment(runtimeDir, record);
+    await ask('sync');
+    removeAttachment(runtimeDir, record);
+    await ask('sync');
+    expect([await value('attachments_total{event="add"}'), await value('attachments_total{event="del"}')]).toEqual([
+      1, 1,
+    ]);
+  });
+
+  test('are there before the source is in sync, and say that nothing is ready', async () => {
+    state = { inSync: false, cluster: clusterOf([]), problems: [], away: undefined };
+    await start(address);
+    expect([await value('ready'), await value('source_in_sync'), (await page('/readyz')).status]).toEqual([0, 0, 503]);
+    expect([(await page('/healthz')).status, (await page('/')).status]).toEqual([200, 404]);
+  });
+});
+
+async function freeAddress(): Promise<ListenAddress> {
+  const server = createServer();
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { port } = server.address() as AddressInfo;
+  await new Promise((resolve) => server.close(resolve));
+  return { host: '127.0.0.1', port };
+}
 
 test('an agent that ends counts as away, leaves the rules and gives the directory back', async () => {
   const agent = await start();

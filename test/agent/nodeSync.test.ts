@@ -137,7 +137,14 @@ describe('the first pass', () => {
     expect(
       FAMILIES.map((family) => [...fake.tables[family].chains].filter(([name]) => name !== 'KUBE-NWPLCY-CHAIN')),
     ).toEqual(before);
-    expect(sync.report().pods).toEqual({ attached: 2, adopted: 0, isolated: 1, quarantined: [] });
+    expect(sync.report().pods).toEqual({
+      attached: 2,
+      adopted: 0,
+      isolated: 1,
+      quarantined: [],
+      quarantinedSince: {},
+      bridged: 2,
+    });
   });
 });
 
@@ -147,7 +154,14 @@ describe('a pod that nobody recorded', () => {
       writeFileSync(join(fake.directory, program), '#!/bin/sh\nexit 1\n', { mode: 0o700 });
     cluster = clusterOf([namespace('shop'), pod('shop/db', { ...labels('db'), addresses: DB.addresses }), DB_FROM_WEB]);
     await pass('thorough');
-    expect(sync.report().pods).toEqual({ attached: 1, adopted: 1, isolated: 1, quarantined: [] });
+    expect(sync.report().pods).toEqual({
+      attached: 1,
+      adopted: 1,
+      isolated: 1,
+      quarantined: [],
+      quarantinedSince: {},
+      bridged: 0,
+    });
     expect(fake.tables.ipv4.rules('NWPLCY-INGRESS')).toEqual([
       expect.stringMatching(/^-d 10\.0\.0\.2\/32 .*"shop\/db" -g NWPLCY-PI-/),
     ]);
