@@ -13,6 +13,7 @@ const folders = [
   'agent',
   'cni',
   'install',
+  'doctor',
   'cli',
 ] as const;
 type Folder = (typeof folders)[number];
@@ -30,7 +31,8 @@ const imports: Readonly<Record<Folder, readonly Folder[]>> = {
   agent: ['net', 'kube', 'policy', 'source', 'rules', 'dataplane', 'rendezvous'],
   cni: ['net', 'files', 'kube', 'policy', 'rules', 'dataplane', 'rendezvous'],
   install: ['net', 'files', 'rules', 'dataplane', 'cni'],
-  cli: ['net', 'kube', 'policy', 'source', 'rules', 'dataplane', 'rendezvous', 'agent', 'install'],
+  doctor: ['net', 'files', 'rules', 'dataplane', 'rendezvous', 'install'],
+  cli: ['net', 'kube', 'policy', 'source', 'rules', 'dataplane', 'rendezvous', 'agent', 'install', 'doctor'],
 };
 
 type Restriction = { readonly group: string[]; readonly message: string };
@@ -120,6 +122,7 @@ function outsideRestrictions(folder: Folder): readonly Restriction[] {
     case 'source':
     case 'agent':
     case 'install':
+    case 'doctor':
     case 'cli':
       return [addresses, programs];
   }

@@ -30,7 +30,7 @@ const programs = { globalSetup: ['test/buildFirst.ts', 'test/cluster/buildProgra
 const modernPrograms = { globalSetup: [...programs.globalSetup, 'test/slow/modernPrograms.ts'] };
 
 // Once is enough: they name their backends themselves.
-const ABOUT_ALL_BACKENDS = 'test/kernel/{cleanup,upgrade,choice,nftHelpers}.test.ts';
+const ABOUT_ALL_BACKENDS = 'test/kernel/{cleanup,doctor,upgrade,choice,nftHelpers}.test.ts';
 
 export default defineConfig({
   test: {

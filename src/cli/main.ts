@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
 import { agentCommand } from './agent.ts';
 import { cleanupCommand } from './cleanup.ts';
+import { doctorCommand } from './doctor.ts';
 import { explainCommand } from './explain.ts';
 import { installCommand } from './install.ts';
 import type { CommandIo } from './io.ts';
@@ -29,6 +30,7 @@ const COMMANDS = [
   agentCommand,
   syncCommand,
   statusCommand,
+  doctorCommand,
   explainCommand,
   matrixCommand,
   renderCommand,
