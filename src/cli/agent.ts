@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
-import { pino, type Logger } from 'pino';
+import type { Logger } from 'pino';
 import { Agent } from '../agent/agent.ts';
 import type { ListenAddress } from '../agent/metrics.ts';
 import {
@@ -19,11 +19,12 @@ import { apiServerSource } from '../source/api/apiServerSource.ts';
 import { directorySource } from '../source/directory.ts';
 import type { Source } from '../source/source.ts';
 import { VERSION } from '../version.ts';
+import { agentLog, LOG_FORMATS, LOG_LEVELS, type LogOptions } from './agentLog.ts';
 import { connectApiServer } from './apiServer.ts';
 import type { CommandIo } from './io.ts';
 import { parseSource, type SourceChoice } from './sourceChoice.ts';
 
-interface AgentCommandOptions {
+interface AgentCommandOptions extends LogOptions {
   readonly nodeName: string;
   readonly source: SourceChoice;
   readonly kubeconfig: string | undefined;
@@ -31,7 +32,6 @@ interface AgentCommandOptions {
   readonly runtimeDir: string;
   readonly backend: 'auto' | Backend;
   readonly metricsAddr: ListenAddress | undefined;
-  readonly logLevel: string;
 }
 
 /** `agent`: runs until SIGTERM or SIGINT, which leave the kernel's rules in force. */
@@ -59,22 +59,31 @@ export function agentCommand(io: CommandIo): Command {
         'where to serve /metrics, /healthz and /readyz (default: nowhere)',
       ).argParser(parseListenAddress),
     )
+    .addOption(new Option('--log-level <level>', 'what is logged').choices(LOG_LEVELS).default('info'))
     .addOption(
-      new Option('--log-level <level>', 'what is logged')
-        .choices(['trace', 'debug', 'info', 'warn', 'error', 'fatal'])
-        .default('info'),
+      new Option('--log-format <format>', 'how it is logged: for machines, or for people')
+        .choices(LOG_FORMATS)
+        .default('json'),
     )
+    .addHelpText('after', HELP)
     .action(async (options: AgentCommandOptions) => {
       await runAgent(options, {
         env: io.env,
-        log: pino(
-          { level: options.logLevel, base: null, timestamp: pino.stdTimeFunctions.isoTime },
-          pino.destination({ dest: 2, sync: true }),
-        ),
+        log: agentLog(options),
       });
       io.exitCode(0);
     });
 }
+
+const HELP = `
+It runs until SIGTERM or SIGINT, and leaves the rules in force. Only one agent serves a --runtime-dir.
+
+Examples:
+  kube-nwplcy agent --node-name "$(hostname)" --source kube --kubeconfig /etc/kubernetes/kubelet.conf
+  kube-nwplcy agent --node-name node-1 --source dir:/etc/policies --log-format pretty
+  kube-nwplcy agent --node-name node-1 --source kube --metrics-addr 127.0.0.1:9473
+
+Exit codes: 0 it was told to end; 1 it cannot start, or another agent runs; 2 bad usage.`;
 
 function parseListenAddress(text: string): ListenAddress {
   const [, host, port] = /^(?:\[?([^[\]]*?)\]?):([0-9]{1,5})$/.exec(text) ?? [];

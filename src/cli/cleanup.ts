@@ -45,7 +45,13 @@ export function cleanupCommand(io: CommandIo): Command {
 const HELP = `
 Stop the agent first, and "kube-nwplcy install --watch" wherever it runs: it would put the entry back. Pods go on without policies.
 What goes, in this order: the entry in the conflists, rules and sets in this network namespace, of nftables and of both iptables worlds, the files in
---runtime-dir, the executable. What is not ours stays as it is. Running it again does no harm.`;
+--runtime-dir, the executable. What is not ours stays as it is. Running it again does no harm.
+
+Examples:
+  kube-nwplcy cleanup --dry-run
+  kube-nwplcy cleanup
+
+Exit codes: 0 nothing of ours is left; 1 something is, and is told; 2 bad usage.`;
 
 async function cleanup(flags: CleanupFlags, io: CommandIo): Promise<Outcome> {
   try {

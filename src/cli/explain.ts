@@ -33,7 +33,12 @@ export function explainCommand(io: CommandIo): Command {
 const HELP = `
 A connection needs both ends: the egress of the pod it comes from, and the ingress of the pod it goes to. A pod that no policy selects for a
 direction is open there. Rules are told by their place in the policy, and where it does not match, by what would have to be otherwise.
-Exit code: 0 allowed, 1 denied, 2 no answer (an unknown pod, a manifest that cannot be used).`;
+
+Examples:
+  kube-nwplcy explain --source dir:manifests --from shop/web --to shop/db --port 6379
+  kube-nwplcy explain --source kube --kubeconfig ~/.kube/config --from 192.0.2.7 --to shop/web --port 53/UDP
+
+Exit codes: 0 allowed; 1 denied; 2 no answer (an unknown pod, a manifest that cannot be used) or bad usage.`;
 
 async function answer({ from, to, port, output, ...source }: ExplainFlags, io: CommandIo): Promise<0 | 1> {
   const { cluster, places } = await readObjects(source, io);

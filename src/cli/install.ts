@@ -58,7 +58,14 @@ export function installCommand(io: CommandIo): Command {
 const HELP = `
 The executable is copied first, then what a bridge needs is set (br_netfilter), and last one entry is added to the first file
 by name of --cni-conf-dir that ends in .conf, .conflist or .json: the one that containerd and CRI-O use. What is there already stays
-as it is, with the keys that somebody set there; a key that is given here is set. "kube-nwplcy cleanup" takes everything back.`;
+as it is, with the keys that somebody set there; a key that is given here is set. "kube-nwplcy cleanup" takes everything back.
+
+Examples:
+  kube-nwplcy install --dry-run
+  kube-nwplcy install --cni-bin-dir /var/lib/rancher/k3s/data/cni --cni-conf-dir /var/lib/rancher/k3s/agent/etc/cni/net.d
+  kube-nwplcy install --watch
+
+Exit codes: 0 it is in place; 1 something is in the way, and is told; 2 bad usage.`;
 
 /** Returns the keys given by flags. Throws commander's error for a value that the plugin would refuse. */
 function keysOf(command: Command): EntryKeys {

@@ -2,6 +2,7 @@ import { Command, CommanderError } from 'commander';
 import { VERSION } from '../version.ts';
 import { agentCommand } from './agent.ts';
 import { cleanupCommand } from './cleanup.ts';
+import { completionCommand } from './completionCommand.ts';
 import { doctorCommand } from './doctor.ts';
 import { explainCommand } from './explain.ts';
 import { installCommand } from './install.ts';
@@ -36,12 +37,24 @@ const COMMANDS = [
   renderCommand,
   installCommand,
   cleanupCommand,
+  completionCommand,
 ];
 
-function commandLine(io: CommandIo): Command {
+const HELP = `
+Examples:
+  kube-nwplcy doctor                      what is wrong with this node
+  kube-nwplcy status                      is it protected
+  kube-nwplcy COMMAND --help              the flags of a command, with examples
+  source <(kube-nwplcy completion bash)   complete commands and flags
+
+Exit codes: 0; 1 the answer is no, or something is wrong; 2 bad usage.`;
+
+/** Returns the whole command line. */
+export function commandLine(io: CommandIo): Command {
   const program = new Command('kube-nwplcy')
     .description('Kubernetes NetworkPolicy for clusters whose CNI has none')
     .version(`kube-nwplcy ${VERSION}`, '--version')
+    .addHelpText('after', HELP)
     .exitOverride()
     .configureOutput({ writeOut: io.stdout, writeErr: io.stderr });
   for (const make of COMMANDS) program.addCommand(make(io).copyInheritedSettings(program));

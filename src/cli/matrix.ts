@@ -45,7 +45,14 @@ export function matrixCommand(io: CommandIo): Command {
 
 const HELP = `
 Every pair of pods, at every container port of the second. Pods that no policy tells apart share a row. With --diff and --assert together, the
-cells are expected of what would be. Exit code: 0, 1 (not as --assert expects), 2 no answer (a manifest that cannot be used).`;
+cells are expected of what would be.
+
+Examples:
+  kube-nwplcy matrix --source dir:manifests --namespace shop
+  kube-nwplcy matrix --source kube --kubeconfig ~/.kube/config --diff new-policy.yaml
+  kube-nwplcy matrix --source dir:manifests --assert expected.yaml
+
+Exit codes: 0; 1 not as --assert expects; 2 no answer (a manifest that cannot be used) or bad usage.`;
 
 async function answer(flags: MatrixFlags, io: CommandIo): Promise<0 | 1> {
   const { cluster } = await readObjects(flags, io);

@@ -49,11 +49,15 @@ export function renderCommand(io: CommandIo): Command {
 const HELP = `
 The text is for a node whose kernel holds nothing of kube-nwplcy yet, and takes the pods that run there as ones that were there before: they are
 hooked in by their addresses, since no manifest tells their interfaces.
+
+Examples:
   kube-nwplcy render --backend nftables ... | nft -f -
 For iptables, in this order:
   kube-nwplcy render ... --only ipset     | ipset restore -exist
   kube-nwplcy render ... --only iptables  | iptables-restore --noflush
-  kube-nwplcy render ... --only ip6tables | ip6tables-restore --noflush`;
+  kube-nwplcy render ... --only ip6tables | ip6tables-restore --noflush
+
+Exit codes: 0; 2 no answer (a manifest that cannot be used) or bad usage.`;
 
 async function answer({ nodeName, backend, only, output, ...source }: RenderFlags, io: CommandIo): Promise<0> {
   if (only !== undefined && (only === 'nftables') !== (backend === 'nftables'))

@@ -18,6 +18,7 @@ export function syncCommand(io: CommandIo): Command {
     .option('--runtime-dir <dir>', 'the directory shared with the agent', DEFAULT_RUNTIME_DIR)
     .addOption(new Option('--timeout <duration>', 'how long to wait').default(30_000, '30s').argParser(parseDuration))
     .addOption(new Option('--output <format>', 'how to answer').choices(['text', 'json']).default('text'))
+    .addHelpText('after', HELP)
     .action(async ({ runtimeDir, timeout, output }: SyncOptions) => {
       const reply = await askAgent({ ask: 'sync' }, { runtimeDir, timeoutMs: timeout });
       if (reply.kind !== 'synced')
@@ -28,6 +29,15 @@ export function syncCommand(io: CommandIo): Command {
       io.exitCode(reply.problems.length === 0 ? 0 : 1);
     });
 }
+
+const HELP = `
+What cannot be used in the source is told on stderr, a line each; its last good content is in force.
+
+Examples:
+  kubectl apply -f policy.yaml && kube-nwplcy sync && echo in force
+  kube-nwplcy sync --timeout 2m
+
+Exit codes: 0 the kernel holds it all; 1 not in time, no agent, or something in the source cannot be used; 2 bad usage.`;
 
 /** Returns a problem as one line, `FILE:LINE: MESSAGE`. */
 export function problemText({ where, line, message }: SourceProblem): string {
