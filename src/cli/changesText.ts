@@ -1,6 +1,6 @@
+import { portText } from '../kube/portText.ts';
 import { printable } from '../net/quote.ts';
 import type { Change, ChangedCell } from '../policy/matrixChanges.ts';
-import { portText } from './portText.ts';
 
 /** More pods than this are counted. */
 const MOST_NAMED = 4;

@@ -4,13 +4,13 @@ import type { Cluster } from '../kube/cluster.ts';
 import { DecodeError, problemText } from '../kube/decodeError.ts';
 import { decodeValue, show, type Field } from '../kube/field.ts';
 import { decodePortNumber, decodeProtocol } from '../kube/port.ts';
+import { portText } from '../kube/portText.ts';
 import type { Protocol } from '../net/protocol.ts';
 import { printable, quote } from '../net/quote.ts';
 import { endpointOf, UnknownEndError } from '../policy/endpointText.ts';
 import { explain } from '../policy/explain.ts';
 import type { Answer } from '../policy/matrix.ts';
 import { NoAnswerError } from './objects.ts';
-import { portText } from './portText.ts';
 
 const ASPECTS = ['verdict', 'egress', 'ingress'] as const;
 type Aspect = (typeof ASPECTS)[number];

@@ -2,10 +2,10 @@ import { Command, Option } from 'commander';
 import type { ContainerPort } from '../kube/pod.ts';
 import { endpointOf, UnknownEndError } from '../policy/endpointText.ts';
 import { explain } from '../policy/explain.ts';
-import { explainText } from './explainText.ts';
+import { explainText } from '../policy/explainText.ts';
 import type { CommandIo } from './io.ts';
 import { answering, NoAnswerError, readObjects, withSource, type SourceFlags } from './objects.ts';
-import { parsePort } from './portText.ts';
+import { parsePort } from './parsePort.ts';
 
 interface ExplainFlags extends SourceFlags {
   readonly from: string;

@@ -1,15 +1,13 @@
-import type { Pod } from '../kube/pod.ts';
 import { printable } from '../net/quote.ts';
-import type { Answer, AskedPort, Matrix, PodGroup } from '../policy/matrix.ts';
+import { groupAnswer } from '../policy/groupAnswer.ts';
+import { groupLabel } from '../policy/groupLabel.ts';
+import type { AskedPort, Matrix, PodGroup } from '../policy/matrix.ts';
 
 /** Told apart without colour. `mixed`: a node and its own pods reach each other always, those of other nodes do not. */
 const SYMBOLS = { allowed: '●', blocked: '·', mixed: '◐' } as const;
 
 const LEGEND = `${SYMBOLS.allowed} allowed  ${SYMBOLS.blocked} blocked  from the left to above; ports are TCP unless said`;
 const MIXED = `${SYMBOLS.mixed} allowed on the same node only`;
-
-/** Longer names are cut: a row is worth more than a name. */
-const LONGEST_NAME = 32;
 
 /**
  * Returns the matrix as a table of lines, sources down and targets across, by namespace, pods that no policy tells apart in one row. It is cut
@@ -18,7 +16,7 @@ const LONGEST_NAME = 32;
 export function matrixText(matrix: Matrix, { width }: { readonly width: number }): string {
   const groups = matrix.groups();
   const columns = groups.filter(({ ports }) => ports.length > 0);
-  const labels = groups.map(groupLabel);
+  const labels = groups.map(({ pods }) => groupLabel(pods));
   const labelWidth = Math.max(0, ...labels.map(({ length }) => length)) + 2;
   const tables = blocksOf(columns, width - labelWidth - 1).map((block) =>
     tableLines(matrix, { groups, block, labelWidth }),
@@ -26,25 +24,6 @@ export function matrixText(matrix: Matrix, { width }: { readonly width: number }
   const body = tables.map((lines) => lines.join('\n')).join('\n\n');
   const legend = body.includes(SYMBOLS.mixed) ? `${LEGEND}\n${MIXED}` : LEGEND;
   return `${body}\n\n${legend}\n`;
-}
-
-/** Returns what pods of a group are called together: one name, what all names begin with, or the first and how many more. */
-function groupLabel({ pods }: Pick<PodGroup, 'pods'>): string {
-  const names = pods.map(({ name }) => name);
-  const [first = '', ...others] = names;
-  if (others.length === 0) return cut(first);
-  const stem = names.reduce(commonStart).replace(/[^-.]*$/, '');
-  return stem === '' ? `${cut(first)} +${others.length}` : `${cut(stem)}* (${names.length})`;
-}
-
-function commonStart(a: string, b: string): string {
-  let length = 0;
-  while (length < a.length && a[length] === b[length]) length += 1;
-  return a.slice(0, length);
-}
-
-function cut(name: string): string {
-  return printable(name.length > LONGEST_NAME ? `${name.slice(0, LONGEST_NAME - 1)}…` : name);
 }
 
 /** A target with the widths of its ports' columns, which together have room for its name. */
@@ -71,7 +50,7 @@ function blocksOf(groups: readonly PodGroup[], room: number): readonly (readonly
 }
 
 function columnOf(group: PodGroup, isAlone: boolean): Column {
-  const label = groupLabel(group);
+  const label = groupLabel(group.pods);
   const widths = group.ports.map((port) => portLabel(port).length + 1);
   // A namespace with one group has no room but that above it.
   const needed = Math.max(label.length + 2, isAlone ? printable(group.namespace).length + 2 : 0);
@@ -109,9 +88,9 @@ function tableLines(matrix: Matrix, { groups, block, labelWidth }: Table): reado
   ];
   const rows = groups.flatMap((from, index) => {
     const cells = block.flatMap(({ group, widths }) =>
-      group.ports.map((port, at) => symbol(matrix, { from, to: group, port }).padEnd(widths[at] ?? 0)),
+      group.ports.map((port, at) => SYMBOLS[groupAnswer(matrix, { from, to: group, port })].padEnd(widths[at] ?? 0)),
     );
-    const row = `  ${groupLabel(from).padEnd(labelWidth - 2)} ${cells.join('')}`;
+    const row = `  ${groupLabel(from.pods).padEnd(labelWidth - 2)} ${cells.join('')}`;
     return groups[index - 1]?.namespace === from.namespace ? [row] : [`${printable(from.namespace)}/`, row];
   });
   return [...head, ...rows].map((line) => line.trimEnd());
@@ -127,38 +106,4 @@ function namespacesText(block: readonly Column[]): string {
       return (text.length < width ? text : `${text.slice(0, Math.max(0, width - 2))}…`).padEnd(width);
     })
     .join('');
-}
-
-interface GroupCell {
-  readonly from: PodGroup;
-  readonly to: PodGroup;
-  readonly port: AskedPort;
-}
-
-function symbol(matrix: Matrix, { from, to, port }: GroupCell): string {
-  const answers = new Set<Answer>(pairsOf(from, to).map((pair) => matrix.answers(...pair, port).verdict));
-  const [only = 'allowed'] = answers;
-  return SYMBOLS[answers.size > 1 ? 'mixed' : only];
-}
-
-type Pair = readonly [Pod, Pod];
-
-/** Returns pairs that stand for all of two groups: any pair, or with a node one on the same node and one not. A pod with itself is the last resort. */
-function pairsOf(from: PodGroup, to: PodGroup): readonly Pair[] {
-  const [first] = from.pods;
-  const other = to.pods.find((pod) => pod !== first);
-  if (other === undefined) return [[first, first]];
-  if (!first.hostNetwork && !other.hostNetwork) return [[first, other]];
-  return [true, false].flatMap((wanted) => {
-    const pair = firstPair(from, to, (a, b) => a !== b && (a.nodeName === b.nodeName) === wanted);
-    return pair === undefined ? [] : [pair];
-  });
-}
-
-function firstPair(from: PodGroup, to: PodGroup, fits: (a: Pod, b: Pod) => boolean): Pair | undefined {
-  for (const a of from.pods) {
-    const b = to.pods.find((pod) => fits(a, pod));
-    if (b !== undefined) return [a, b];
-  }
-  return undefined;
 }

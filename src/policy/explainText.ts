@@ -1,23 +1,70 @@
 import type { LabelSelectorRequirement } from '../kube/labelSelector.ts';
 import type { Direction } from '../kube/networkPolicy.ts';
+import { portText } from '../kube/portText.ts';
 import { printable } from '../net/quote.ts';
-import type { End, Explanation, Refusal, RulePlace, SideReason, Unmet } from '../policy/explain.ts';
-import type { LabelMismatch } from '../policy/mismatch.ts';
-import { portText } from './portText.ts';
+import type { End, Explanation, Refusal, RulePlace, SideReason, Unmet } from './explain.ts';
+import type { LabelMismatch } from './mismatch.ts';
+
+/** An explanation in words, in the parts that a page lays out; `explainText` is the same as lines. */
+export interface ExplanationWords {
+  readonly verdict: 'ALLOWED' | 'DENIED';
+  readonly from: string;
+  readonly to: string;
+  readonly port: string;
+  readonly notes: readonly string[];
+  readonly sides: readonly [SideWords, SideWords];
+}
+
+/** What one end says: of whom, what, and why. */
+export interface SideWords {
+  readonly direction: Direction;
+  readonly self: string;
+  readonly says: string;
+  readonly reasons: readonly Reason[];
+}
+
+/** A policy's part in it: it allows (`✓`), it does not (`✗`) for want of what is lacking, or it has no say. */
+export interface Reason {
+  readonly mark: '✓' | '✗' | ' ';
+  readonly text: string;
+  readonly lacking: readonly string[];
+}
 
 /** Returns an explanation as people read it. `places` says where policies stand, by key; of one that is not in there only the key is told. */
 export function explainText(explanation: Explanation, places: ReadonlyMap<string, string>): string {
-  const { from, to, allowed, egress, ingress } = explanation;
-  const side = (reason: SideReason, direction: Direction) =>
-    sideLines(reason, { direction, explanation, policy: (key) => policyText(key, places) });
+  const { verdict, from, to, port, notes, sides } = explanationWords(explanation, places);
   const lines = [
-    `${allowed ? 'ALLOWED' : 'DENIED'}  ${endText(from)} → ${endText(to)}  ${portText(explanation)}`,
-    ...[from, to].flatMap(noteLines),
+    `${verdict}  ${from} → ${to}  ${port}`,
+    ...notes.map((note) => INDENT + note),
     '',
-    ...side(egress, 'egress'),
-    ...side(ingress, 'ingress'),
+    ...sides.flatMap(sideLines),
   ];
   return `${lines.join('\n')}\n`;
+}
+
+const INDENT = ' '.repeat(9);
+
+function sideLines({ direction, self, says, reasons }: SideWords): readonly string[] {
+  const reasonLines = reasons.flatMap(({ mark, text, lacking }) => [
+    `${INDENT}${mark} ${text}`,
+    ...lacking.map((lack) => `${INDENT}    ${lack}`),
+  ]);
+  return [`${direction.padEnd(8)} ${self}: ${says}`, ...reasonLines];
+}
+
+/** Returns the words of `explainText` in their parts. */
+export function explanationWords(explanation: Explanation, places: ReadonlyMap<string, string>): ExplanationWords {
+  const { from, to, allowed, egress, ingress } = explanation;
+  const side = (reason: SideReason, direction: Direction) =>
+    sideWords(reason, { direction, explanation, policy: (key) => policyText(key, places) });
+  return {
+    verdict: allowed ? 'ALLOWED' : 'DENIED',
+    from: endText(from),
+    to: endText(to),
+    port: portText(explanation),
+    notes: [from, to].flatMap(notesOf),
+    sides: [side(egress, 'egress'), side(ingress, 'ingress')],
+  };
 }
 
 function policyText(key: string, places: ReadonlyMap<string, string>): string {
@@ -35,17 +82,12 @@ function nameOf({ pod, address }: Pick<End, 'pod' | 'address'>): string {
   return printable(pod ?? address ?? 'an unknown address');
 }
 
-const INDENT = ' '.repeat(9);
-
-function noteLines(end: End): readonly string[] {
+function notesOf(end: End): readonly string[] {
   const { kind, pod, nodeName, finished } = end;
-  const ended = finished === undefined ? [] : [`${INDENT}${printable(finished)} has ended${endedText(end)}`];
+  const ended = finished === undefined ? [] : [`${printable(finished)} has ended${endedText(end)}`];
   if (kind !== 'node') return ended;
   const what = pod === undefined ? 'is an address' : 'has the network';
-  return [
-    ...ended,
-    `${INDENT}${nameOf(end)} ${what} of node ${printable(nodeName ?? '(none yet)')}: no policy selects it`,
-  ];
+  return [...ended, `${nameOf(end)} ${what} of node ${printable(nodeName ?? '(none yet)')}: no policy selects it`];
 }
 
 function endedText(end: End): string {
@@ -59,31 +101,48 @@ interface SideContext {
   readonly policy: (key: string) => string;
 }
 
-function sideLines(reason: SideReason, context: SideContext): readonly string[] {
-  const { direction, explanation, policy } = context;
-  const self = direction === 'egress' ? explanation.from : explanation.to;
-  const head = `${direction.padEnd(8)} ${nameOf(self)}: `;
+function sideWords(reason: SideReason, context: SideContext): SideWords {
+  const { direction, explanation } = context;
+  const self = nameOf(direction === 'egress' ? explanation.from : explanation.to);
+  return { direction, self, says: saidOf(reason, direction), reasons: reasonsOf(reason, context) };
+}
+
+function saidOf(reason: SideReason, direction: Direction): string {
   switch (reason.kind) {
     case 'notAPod':
-      return [`${head}not judged: it is no pod with a network of its own`];
+      return 'not judged: it is no pod with a network of its own';
     case 'itself':
-      return [`${head}allowed: a pod always reaches itself`];
+      return 'allowed: a pod always reaches itself';
     case 'ownNode':
-      return [`${head}allowed: a pod and its own node always reach each other`];
+      return 'allowed: a pod and its own node always reach each other';
     case 'notIsolated':
-      return [
-        `${head}open: no policy selects it for ${direction}`,
-        ...reason.otherDirection.map((key) => `${INDENT}  ${policy(key)} selects it, but not for ${direction}`),
-      ];
+      return `open: no policy selects it for ${direction}`;
     case 'allowed':
-      return [`${head}allowed`, ...reason.by.map((place) => `${INDENT}✓ ${policy(place.policy)} ${pathText(place)}`)];
+      return 'allowed';
     case 'refused': {
       const count = reason.by.length === 1 ? 'one policy isolates it' : `${reason.by.length} policies isolate it`;
-      return [
-        `${head}refused: ${count}, and no rule allows this`,
-        ...reason.by.flatMap((by) => refusalLines(by, context)),
-      ];
+      return `refused: ${count}, and no rule allows this`;
     }
+  }
+}
+
+function reasonsOf(reason: SideReason, context: SideContext): readonly Reason[] {
+  const { direction, policy } = context;
+  switch (reason.kind) {
+    case 'notAPod':
+    case 'itself':
+    case 'ownNode':
+      return [];
+    case 'notIsolated':
+      return reason.otherDirection.map((key) => ({
+        mark: ' ',
+        text: `${policy(key)} selects it, but not for ${direction}`,
+        lacking: [],
+      }));
+    case 'allowed':
+      return reason.by.map((place) => ({ mark: '✓', text: `${policy(place.policy)} ${pathText(place)}`, lacking: [] }));
+    case 'refused':
+      return reason.by.map((by) => refusalReason(by, context));
   }
 }
 
@@ -92,13 +151,15 @@ function pathText({ peerPath, portPath, peer, port }: RulePlace): string {
   return `${peerPath}${peer === undefined ? ' (any peer)' : ''}, ${port === undefined ? 'any port' : ports}`;
 }
 
-function refusalLines({ policy: key, nearest }: Refusal, context: SideContext): readonly string[] {
+function refusalReason({ policy: key, nearest }: Refusal, context: SideContext): Reason {
   const { direction, policy } = context;
-  if (nearest === undefined) return [`${INDENT}✗ ${policy(key)} has no ${direction} rules: it allows nothing`];
-  return [
-    `${INDENT}✗ ${policy(key)}, nearest rule: ${pathText(nearest)}`,
-    ...nearest.unmet.map((unmet) => `${INDENT}    ${unmetText(unmet, context)}`),
-  ];
+  if (nearest === undefined)
+    return { mark: '✗', text: `${policy(key)} has no ${direction} rules: it allows nothing`, lacking: [] };
+  return {
+    mark: '✗',
+    text: `${policy(key)}, nearest rule: ${pathText(nearest)}`,
+    lacking: nearest.unmet.map((unmet) => unmetText(unmet, context)),
+  };
 }
 
 /** Returns what of a rule does not match the flow: what is, then what the rule wants. */

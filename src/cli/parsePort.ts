@@ -17,8 +17,3 @@ export function parsePort(text: string): ContainerPort {
 export function parsePorts(text: string): readonly ContainerPort[] {
   return text.split(',').map((part) => parsePort(part.trim()));
 }
-
-/** Returns the text that `parsePort` reads as this port. */
-export function portText({ port, protocol }: ContainerPort): string {
-  return `${port}/${protocol}`;
-}
