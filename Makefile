@@ -15,13 +15,13 @@ $(error Cannot build for "$(ARCH)": ARCH is x64 or arm64)
 endif
 packing := $(triple.$(ARCH))-strip=binutils-$(subst _,-,$(triple.$(ARCH)))
 running := iptables=iptables ipset=ipset conntrack=conntrack nft=nftables ip=iproute2 modprobe=kmod \
-	/usr/lib/cni/bridge=containernetworking-plugins
+	/usr/lib/cni/bridge=containernetworking-plugins chromium=chromium
 
 .PHONY: build test test-slow demo bench check types lint formatted unused format clean
 
 build: $(executable)
 
-$(executable): $(modules) package.json $(shell find src scripts -name '*.ts') $(wildcard .git/logs/HEAD)
+$(executable): $(modules) package.json $(shell find src scripts -type f) $(wildcard .git/logs/HEAD)
 	@scripts/setup.sh $(packing)
 	@$(run) node scripts/build.ts --arch $(ARCH)
 
@@ -48,6 +48,7 @@ check: types lint formatted unused
 
 types: $(modules)
 	@$(run) tsc
+	@$(run) tsc --project src/browser
 
 lint: $(modules)
 	@$(run) oxlint

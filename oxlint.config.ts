@@ -6,6 +6,8 @@ const folders = [
   'files',
   'kube',
   'policy',
+  'page',
+  'browser',
   'source',
   'rules',
   'dataplane',
@@ -24,15 +26,17 @@ const imports: Readonly<Record<Folder, readonly Folder[]>> = {
   files: [],
   kube: ['net'],
   policy: ['net', 'kube'],
+  page: ['net', 'kube', 'policy'],
+  browser: ['net', 'kube', 'policy', 'page'],
   source: ['net', 'kube', 'policy'],
   rules: ['net', 'kube', 'policy'],
   dataplane: ['net', 'files', 'kube', 'policy', 'rules'],
   rendezvous: ['net', 'files', 'kube', 'source', 'rules'],
-  agent: ['net', 'kube', 'policy', 'source', 'rules', 'dataplane', 'rendezvous'],
+  agent: ['net', 'kube', 'policy', 'page', 'source', 'rules', 'dataplane', 'rendezvous'],
   cni: ['net', 'files', 'kube', 'policy', 'rules', 'dataplane', 'rendezvous'],
   install: ['net', 'files', 'rules', 'dataplane', 'cni'],
   doctor: ['net', 'files', 'rules', 'dataplane', 'rendezvous', 'install'],
-  cli: ['net', 'kube', 'policy', 'source', 'rules', 'dataplane', 'rendezvous', 'agent', 'install', 'doctor'],
+  cli: ['net', 'kube', 'policy', 'page', 'source', 'rules', 'dataplane', 'rendezvous', 'agent', 'install', 'doctor'],
 };
 
 type Restriction = { readonly group: string[]; readonly message: string };
@@ -108,6 +112,8 @@ function outsideRestrictions(folder: Folder): readonly Restriction[] {
       return [{ group: ['node:*', ...libraries.filter((name) => name !== 'ip-num')], message: 'src/net is pure' }];
     case 'kube':
     case 'policy':
+    case 'page':
+    case 'browser':
     case 'rules':
       return [{ group: ['node:*', ...libraries], message: `src/${folder} is pure` }];
     case 'files':

@@ -16,6 +16,9 @@ if (impossible === undefined && noGo !== undefined)
     `Tests in ${noCluster === undefined ? '' : 'test/cluster and '}test/runtime are skipped: ${noGo}\n`,
   );
 
+const noBrowser = existsSync('/usr/bin/chromium') ? undefined : '/usr/bin/chromium is not there';
+if (noBrowser !== undefined) process.stderr.write(`Tests in test/browser are skipped: ${noBrowser}\n`);
+
 // After everything else, and two files at a time: much of their time they wait for packets.
 const real = {
   maxWorkers: 2,
@@ -41,7 +44,7 @@ export default defineConfig({
           // No test asserts how long something takes, and the machine may be busy.
           testTimeout: 60_000,
           include: ['test/**/*.test.ts'],
-          exclude: ['test/{kernel,plugin,cluster,runtime,slow}/**'],
+          exclude: ['test/{kernel,plugin,cluster,runtime,browser,slow}/**'],
         },
       },
       ...byBackend('kernel', { order: 1, options: { ...real, ...executable } }),
@@ -52,7 +55,8 @@ export default defineConfig({
         order: 7,
         options: { ...real, maxWorkers: 1, ...(noGo === undefined ? programs : nothing) },
       }),
-      { test: { ...real, ...(noGo === undefined ? modernPrograms : nothing), ...tier('slow', 9) } },
+      { test: { ...real, ...(noBrowser === undefined ? {} : nothing), ...tier('browser', 9) } },
+      { test: { ...real, ...(noGo === undefined ? modernPrograms : nothing), ...tier('slow', 10) } },
     ],
   },
 });

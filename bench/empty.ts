@@ -12,7 +12,8 @@ if (!isArch(arch)) throw new Error(`Cannot pack the empty program for "${arch}"`
 await mkdir('.cache', { recursive: true });
 const folder = await mkdtemp('.cache/empty-');
 try {
-  const bundles = { main: `${folder}/main.cjs`, loaded: {} };
+  const bundles = { main: `${folder}/main.cjs`, loaded: {}, page: `${folder}/page.json` };
+  await writeFile(bundles.page, '');
   await writeFile(bundles.main, "require('node:fs').writeSync(1, '{}\\n'); process.reallyExit(0);\n");
   await pack(bundles, { arch, node: await strippedNode(arch), executable: `${folder}/empty` });
   await rename(`${folder}/empty`, output);

@@ -1,17 +1,20 @@
+import { writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { build, type BuildOptions, type Metafile, type Plugin } from 'esbuild';
 import { execa } from 'execa';
+import { bundlePage } from './pageBundle.ts';
 
-/** What is packed, each one file of ASCII text: what runs first, and what that loads by name as one of the executable's assets. */
+/** What is packed, each one file: what runs first, what that loads by name as one of the executable's assets, and what pages are made of. */
 export interface Bundles {
   readonly main: string;
   readonly loaded: Readonly<Record<string, string>>;
+  readonly page: string;
 }
 
 // What the plugin may load: all of it is in Node's startup snapshot. Anything else costs every ADD (node:crypto alone nearly doubles it).
 const PLUGIN_MODULES = ['node:buffer', 'node:fs', 'node:path', 'node:util'];
 
-/** Bundles the entry, the plugin, and the command line with the agent into `folder`. */
+/** Bundles the entry, the plugin, the command line with the agent, and the page into `folder`. */
 export async function bundle(folder: string): Promise<Bundles> {
   const main = join(folder, 'main.cjs');
   const plugin = join(folder, 'plugin.cjs');
@@ -42,9 +45,12 @@ export async function bundle(folder: string): Promise<Bundles> {
     ...wrapper,
     entryPoints: ['src/cli/main.ts'],
     plugins: [kubeConfigOnly],
+    external: ['../../scripts/pageBundle.ts'], // the executable has the page as an asset
     outfile: commandLine,
   });
-  return { main, loaded: { plugin, commandLine } };
+  const page = join(folder, 'page.json');
+  await writeFile(page, JSON.stringify(await bundlePage()));
+  return { main, loaded: { plugin, commandLine }, page };
 }
 
 // Of the Kubernetes client only KubeConfig is used, and of that neither `makeApiClient` nor what is for `fetch`: the generated API and undici are

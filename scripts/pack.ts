@@ -24,7 +24,7 @@ export async function pack(
     useCodeCache: isHost,
     execArgv: NODE_FLAGS,
     execArgvExtension: 'cli', // NODE_OPTIONS of a container runtime is not meant for us; src/main.ts adds a flag by --node-options
-    assets: await assetsOf(bundles.loaded, { node, isHost }),
+    assets: { ...(await assetsOf(bundles.loaded, { node, isHost })), page: resolve(bundles.page) },
   };
   await sea.default(bundles.main, {
     targets: [{ platform: 'linux', arch, nodeRange: 'node26', output: resolve(executable) }],

@@ -1,6 +1,9 @@
 import { Command, Option } from 'commander';
 import type { Cluster } from '../kube/cluster.ts';
 import type { ContainerPort } from '../kube/pod.ts';
+import { portText } from '../kube/portText.ts';
+import { snapshotJson } from '../page/pageData.ts';
+import { pageDocument } from '../page/pageDocument.ts';
 import { applied } from '../policy/applied.ts';
 import { matrix, type Cell, type MatrixOptions } from '../policy/matrix.ts';
 import { matrixChanges } from '../policy/matrixChanges.ts';
@@ -9,8 +12,19 @@ import { differences, differenceText, readExpectedCells } from './expectedCells.
 import { flushed } from './flushed.ts';
 import type { CommandIo } from './io.ts';
 import { matrixText } from './matrixText.ts';
-import { answering, NoAnswerError, readFiles, readObjects, withSource, type SourceFlags } from './objects.ts';
-import { parsePort, parsePorts, portText } from './portText.ts';
+import {
+  answering,
+  NoAnswerError,
+  placesOf,
+  readFiles,
+  readObjects,
+  withSource,
+  type KnownObjects,
+  type SourceFlags,
+} from './objects.ts';
+import { pageAsset } from './pageAsset.ts';
+import { parsePort, parsePorts } from './parsePort.ts';
+import { sourceText } from './sourceChoice.ts';
 
 interface MatrixFlags extends SourceFlags {
   readonly namespace: readonly string[];
@@ -18,7 +32,7 @@ interface MatrixFlags extends SourceFlags {
   readonly ports: readonly ContainerPort[];
   readonly diff: string | undefined;
   readonly assert: string | undefined;
-  readonly output: 'text' | 'json';
+  readonly output: 'text' | 'json' | 'html';
 }
 
 /** `matrix`: who reaches whom on which port; what a change would open and close; whether expected cells are as expected, exit 1 if not. */
@@ -38,7 +52,11 @@ export function matrixCommand(io: CommandIo): Command {
     )
     .option('--diff <path>', 'what would change if this manifest, or this directory of them, were applied')
     .option('--assert <file>', 'cells that are expected, as --output json prints them; exit 1 if any is otherwise')
-    .addOption(new Option('--output <format>', 'how to answer').choices(['text', 'json']).default('text'))
+    .addOption(
+      new Option('--output <format>', 'how to answer; html is a page for a browser, in one file')
+        .choices(['text', 'json', 'html'])
+        .default('text'),
+    )
     .addHelpText('after', HELP)
     .action(async (flags: MatrixFlags) => answering(io, () => answer(flags, io)));
 }
@@ -55,21 +73,37 @@ Examples:
 Exit codes: 0; 1 not as --assert expects; 2 no answer (a manifest that cannot be used) or bad usage.`;
 
 async function answer(flags: MatrixFlags, io: CommandIo): Promise<0 | 1> {
-  const { cluster } = await readObjects(flags, io);
-  const after = flags.diff === undefined ? undefined : await withFiles(cluster, flags.diff);
-  if (flags.assert !== undefined) return assertCells(after ?? cluster, { ...flags, assert: flags.assert, io });
+  if (flags.assert !== undefined && flags.output === 'html')
+    throw new NoAnswerError('Cannot show as a page what --assert finds: use --output text or json');
+  const known = await readObjects(flags, io);
+  const after = flags.diff === undefined ? undefined : await withFiles(known, flags.diff);
+  const { cluster } = known;
+  if (flags.assert !== undefined) return assertCells(after?.cluster ?? cluster, { ...flags, assert: flags.assert, io });
   const options: MatrixOptions = { ports: flags.ports, only: flags.port, namespaces: flags.namespace };
-  if (after === undefined) await showMatrix(cluster, { options, flags, io });
-  else showChanges({ before: cluster, after }, { options, flags, io });
+  if (flags.output === 'html') await writePage(known, { after, options, flags, io });
+  else if (after === undefined) await showMatrix(cluster, { options, flags, io });
+  else showChanges({ before: cluster, after: after.cluster }, { options, flags, io });
   return 0;
 }
 
-async function withFiles(cluster: Cluster, path: string): Promise<Cluster> {
+async function withFiles({ cluster, places }: KnownObjects, path: string): Promise<KnownObjects> {
   const files = await readFiles(path);
-  return applied(
-    cluster,
-    files.flatMap(({ objects }) => objects.map(({ object }) => object)),
-  );
+  const objects = files.flatMap((file) => file.objects.map(({ object }) => object));
+  return { cluster: applied(cluster, objects), places: new Map([...places, ...placesOf(files)]) };
+}
+
+async function writePage(
+  { cluster, places }: KnownObjects,
+  { after, options, flags, io }: Showing & { readonly after: KnownObjects | undefined },
+): Promise<void> {
+  const data = snapshotJson({
+    source: sourceText(flags.source),
+    options,
+    before: cluster,
+    places,
+    after: after && { ...after, source: flags.diff ?? '' },
+  });
+  io.stdout(pageDocument(await pageAsset(), data, { connect: false }));
 }
 
 async function assertCells(

@@ -103,7 +103,8 @@ function refuse(problems: readonly SourceProblem[]): void {
     throw new NoAnswerError(problems.map((problem) => printable(problemText(problem))).join('\n'));
 }
 
-function placesOf(files: readonly FileObjects[]): ReadonlyMap<string, string> {
+/** Returns where the policies of files stand, by their keys. */
+export function placesOf(files: readonly FileObjects[]): ReadonlyMap<string, string> {
   const policies = files.flatMap(({ path, objects }) =>
     objects.flatMap(({ object, line }) =>
       object.kind === 'NetworkPolicy'

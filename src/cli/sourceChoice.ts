@@ -3,6 +3,11 @@ import { InvalidArgumentError } from 'commander';
 /** Where objects come from: the API server, or a directory of manifests. */
 export type SourceChoice = { readonly kind: 'kube' } | { readonly kind: 'directory'; readonly path: string };
 
+/** Returns the text that `parseSource` reads as this choice. */
+export function sourceText(choice: SourceChoice): string {
+  return choice.kind === 'kube' ? 'kube' : `dir:${choice.path}`;
+}
+
 /** Returns the choice that an option's text names. Throws commander's error for any other. */
 export function parseSource(text: string): SourceChoice {
   if (text === 'kube') return { kind: 'kube' };

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
 import { once } from 'node:events';
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -6,6 +7,7 @@ import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
 import { describe, expect, test } from 'vitest';
 import { matrixCommand } from '../../src/cli/matrix.ts';
+import { snapshotFromJson } from '../../src/page/pageData.ts';
 import type { Cell } from '../../src/policy/matrix.ts';
 import { runCommand } from '../helpers/commandLine.ts';
 import { loadExamples } from '../helpers/examples.ts';
@@ -313,4 +315,35 @@ describe('--assert', () => {
       }
     `);
   });
+});
+
+test('the page is one file that holds all it needs, and no name in it is markup', async () => {
+  const directory = directoryOf(SHOP);
+  writeFileSync(join(directory, '<!--<script>.yaml'), JSON.stringify(policy('shop/all', { podSelector: {} })));
+  const { exitCode, stdout } = await matrix(directory, ['--output', 'html', '--port', '6379/TCP']);
+  expect(exitCode).toBe(0);
+  const [, data = ''] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(stdout) ?? [];
+  const snapshot = snapshotFromJson(JSON.parse(data));
+  expect(snapshot?.source).toBe(`dir:${directory}`);
+  expect(snapshot?.options.only).toEqual({ port: 6379, protocol: 'TCP' });
+  expect(snapshot?.places.get('shop/all')).toMatch(/<!--<script>\.yaml$/);
+  expect(stdout.match(/<script[ >]/g)).toHaveLength(2);
+  expect(stdout).not.toMatch(/<!--|https?:\/\/(?!www\.w3\.org\/)/);
+  const [, script = ''] = /<script type="module">(.*?)<\/script>/s.exec(stdout) ?? [];
+  expect(stdout).toContain(`script-src 'sha256-${createHash('sha256').update(script).digest('base64')}'`);
+});
+
+test('the page of a change holds what is after it', async () => {
+  const change = directoryOf([policy('shop/db', { podSelector: { matchLabels: { app: 'db' } } })]);
+  const { stdout } = await matrix(directoryOf(SHOP), ['--output', 'html', '--diff', change]);
+  const [, data = ''] = /<script type="application\/json" id="data">(.*?)<\/script>/s.exec(stdout) ?? [];
+  const { before, after } = snapshotFromJson(JSON.parse(data)) ?? {};
+  expect(before?.policies.get('shop/db')?.ingress).toHaveLength(1);
+  expect(after?.cluster.policies.get('shop/db')?.ingress).toEqual([]);
+  expect(after?.source).toBe(change);
+});
+
+test('what --assert finds is no page', async () => {
+  const { exitCode, stderr } = await matrix(directoryOf(SHOP), ['--output', 'html', '--assert', 'x.yaml']);
+  expect([exitCode, stderr]).toEqual([2, 'Cannot show as a page what --assert finds: use --output text or json\n']);
 });
