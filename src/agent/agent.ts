@@ -7,6 +7,7 @@ import { beat, endHeartbeat, HEARTBEAT_PERIOD_MS } from '../rendezvous/heartbeat
 import { makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { bridgeSysctls } from '../dataplane/bridgeSysctls.ts';
 import { CommandError } from '../dataplane/commandError.ts';
+import { serveLivePage, type LivePage, type LivePageOptions } from './livePage.ts';
 import { serveMetrics, type ListenAddress } from './metrics.ts';
 import { AgentMetrics } from './metrics/agentMetrics.ts';
 import { NodeSync, type NodeSyncOptions, type PassCause } from './nodeSync.ts';
@@ -20,6 +21,8 @@ export interface AgentOptions extends NodeSyncOptions {
   readonly backendReason: string;
   /** Where metrics and health are served; nowhere if `undefined`. */
   readonly metricsAddress: ListenAddress | undefined;
+  /** How the page of who reaches whom is served; nowhere if missing. */
+  readonly page?: LivePageOptions | undefined;
 }
 
 /** How often a look at the kernel is thorough: every chain and every set member, not the likely ones alone. */
@@ -42,6 +45,7 @@ export class Agent {
   readonly #passes = new PassRunner(() => this.#pass());
   readonly #stops: (() => void)[] = [];
   #server: Server | undefined;
+  #page: LivePage | undefined;
   #look: PassCause['look'] = 'thorough';
   #records: Set<string> | 'all' = 'all';
   #lookedAt = 0;
@@ -66,6 +70,7 @@ export class Agent {
     makeRuntimeDir(runtimeDir);
     this.#server = await listen(agentSocketPath(runtimeDir), (request) => this.#answer(request));
     await this.#serveMetrics();
+    await this.#servePage();
     // An agent that was killed may have left a heartbeat; this one has no right to it before it is in sync.
     endHeartbeat(runtimeDir);
     for (const directory of ['attachments', 'hooked']) {
@@ -76,7 +81,10 @@ export class Agent {
       this.#stops.push(() => watcher.close());
     }
     this.#stops.push(this.#options.kernel.listen(() => this.#lookSoon()));
-    await this.#source.start(() => this.#hearSource());
+    await this.#source.start(() => {
+      this.#page?.changed();
+      this.#hearSource();
+    });
     const timer = setInterval(() => this.#tick(), HEARTBEAT_PERIOD_MS);
     this.#stops.push(() => clearInterval(timer));
     this.#hearSource();
@@ -102,6 +110,14 @@ export class Agent {
   #hearSource(): void {
     this.#heardAt ??= performance.now();
     this.#request();
+  }
+
+  async #servePage(): Promise<void> {
+    const { page, nodeName, sourceName } = this.#options;
+    if (page === undefined) return;
+    const served = await serveLivePage(page, { nodeName, sourceName, state: () => this.#source.state() });
+    this.#page = served;
+    this.#stops.push(() => served.close());
   }
 
   #request(): void {

@@ -57,6 +57,7 @@ class Follow {
   async #fetch(): Promise<void> {
     const response = await fetch('cluster', { headers: this.#tag === '' ? {} : { 'if-none-match': this.#tag } });
     if (response.status !== 304) {
+      if (response.status === 503) return this.#onFailure('The agent has not heard everything from its source yet');
       if (!response.ok) throw new Error(`Cannot use the answer: it is ${response.status}`);
       const view = liveFromJson(await response.json());
       if (view === undefined) throw new Error('Cannot use the answer: it is of another version');

@@ -1,6 +1,7 @@
 import { Command, InvalidArgumentError, Option } from 'commander';
 import type { Logger } from 'pino';
 import { Agent } from '../agent/agent.ts';
+import { refuseRemote } from '../agent/livePage.ts';
 import type { ListenAddress } from '../agent/metrics.ts';
 import {
   BACKENDS,
@@ -22,6 +23,7 @@ import { VERSION } from '../version.ts';
 import { agentLog, LOG_FORMATS, LOG_LEVELS, type LogOptions } from './agentLog.ts';
 import { connectApiServer } from './apiServer.ts';
 import type { CommandIo } from './io.ts';
+import { pageAsset } from './pageAsset.ts';
 import { parseSource, type SourceChoice } from './sourceChoice.ts';
 
 interface AgentCommandOptions extends LogOptions {
@@ -32,6 +34,8 @@ interface AgentCommandOptions extends LogOptions {
   readonly runtimeDir: string;
   readonly backend: 'auto' | Backend;
   readonly metricsAddr: ListenAddress | undefined;
+  readonly uiAddr: ListenAddress | undefined;
+  readonly uiAllowRemote: boolean;
 }
 
 /** `agent`: runs until SIGTERM or SIGINT, which leave the kernel's rules in force. */
@@ -59,6 +63,13 @@ export function agentCommand(io: CommandIo): Command {
         'where to serve /metrics, /healthz and /readyz (default: nowhere)',
       ).argParser(parseListenAddress),
     )
+    .addOption(
+      new Option(
+        '--ui-addr <host:port>',
+        'where to serve a page of who reaches whom: a loopback address (default: nowhere)',
+      ).argParser(parseListenAddress),
+    )
+    .option('--ui-allow-remote', 'let --ui-addr be any address: whoever reaches it reads all pods and policies', false)
     .addOption(new Option('--log-level <level>', 'what is logged').choices(LOG_LEVELS).default('info'))
     .addOption(
       new Option('--log-format <format>', 'how it is logged: for machines, or for people')
@@ -113,6 +124,7 @@ async function runAgent(
   options: AgentCommandOptions,
   { env, log }: { readonly env: Environment; readonly log: Logger },
 ): Promise<void> {
+  if (options.uiAddr !== undefined) refuseRemote(options.uiAddr, { allowRemote: options.uiAllowRemote });
   const signal = ended();
   for (;;) {
     const choice = backendFor(options.backend, { runtimeDir: options.runtimeDir, env });
@@ -131,7 +143,7 @@ async function startAgent(
   options: AgentCommandOptions,
   { choice, env, log }: { readonly choice: BackendChoice; readonly env: Environment; readonly log: Logger },
 ): Promise<Agent> {
-  const { nodeName, runtimeDir, metricsAddr } = options;
+  const { nodeName, runtimeDir, metricsAddr, uiAddr } = options;
   const kernel = await openKernel(choice.backend, { env, log });
   // From now on the plugin uses it too, whenever no agent is there to say so.
   makeRuntimeDir(runtimeDir);
@@ -146,6 +158,7 @@ async function startAgent(
     backend: choice.backend,
     backendReason: choice.reason,
     metricsAddress: metricsAddr,
+    page: uiAddr && { address: uiAddr, asset: await pageAsset(), isPartial: options.source.kind === 'kube' },
     kernel,
     removeOthers: (attachments) => removeFromKernel({ env, dryRun: false, attachments }, { keep: choice.backend }),
     log,

@@ -26,7 +26,7 @@ export interface OpenPage extends AsyncDisposable {
 }
 
 /** Opens an address in a browser. Goes with `await using`. */
-async function openAddress(address: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
+export async function openAddress(address: string, options: BrowserContextOptions = {}): Promise<OpenPage> {
   // Its own sandbox wants namespaces that root in a container may not have; what it opens is ours.
   started ??= chromium.launch({ executablePath: '/usr/bin/chromium', args: ['--no-sandbox'] });
   const context = await (await started).newContext({ viewport: { width: 1280, height: 860 }, ...options });

@@ -1,0 +1,47 @@
+import { setImmediate } from 'node:timers/promises';
+
+/** What is served of a state that changes, and what it is called: equal tags mean equal bodies. */
+export interface LiveBody {
+  readonly tag: string;
+  readonly body: Buffer;
+}
+
+/** A body is not made again sooner, in milliseconds: whoever looks may wait, and the node's rules may not. */
+const FRESH_MS = 1000;
+
+/** A state as a body that is made when somebody asks for it, and only then: once for all who ask, and in portions with other work in between. */
+export class LiveSnapshot {
+  readonly #portions: () => Iterable<string>;
+  /** Versions are counted anew by each process. */
+  readonly #instance = Date.now().toString(36);
+  #version = 0;
+  #made: (LiveBody & { readonly version: number; readonly at: number }) | undefined;
+  #making: Promise<LiveBody> | undefined;
+
+  constructor(portions: () => Iterable<string>) {
+    this.#portions = portions;
+  }
+
+  /** Tells that the state is another one. Costs nothing. */
+  changed(): void {
+    this.#version += 1;
+  }
+
+  async body(): Promise<LiveBody> {
+    const made = this.#made;
+    if (made !== undefined && (made.version === this.#version || performance.now() - made.at < FRESH_MS)) return made;
+    this.#making ??= this.#make().finally(() => (this.#making = undefined));
+    return this.#making;
+  }
+
+  async #make(): Promise<LiveBody> {
+    const [version, at] = [this.#version, performance.now()];
+    const chunks: Buffer[] = [];
+    for (const portion of this.#portions()) {
+      chunks.push(Buffer.from(portion));
+      await setImmediate();
+    }
+    this.#made = { tag: `"${this.#instance}-${version}"`, body: Buffer.concat(chunks), version, at };
+    return this.#made;
+  }
+}
