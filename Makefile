@@ -17,7 +17,7 @@ packing := $(triple.$(ARCH))-strip=binutils-$(subst _,-,$(triple.$(ARCH)))
 running := iptables=iptables ipset=ipset conntrack=conntrack nft=nftables ip=iproute2 modprobe=kmod \
 	/usr/lib/cni/bridge=containernetworking-plugins chromium=chromium
 
-.PHONY: build test test-slow demo bench check types lint formatted unused format clean
+.PHONY: build test test-slow demo screenshots bench check types lint formatted unused format clean
 
 build: $(executable)
 
@@ -38,6 +38,11 @@ test-slow: build
 demo: build
 	@scripts/setup.sh $(running)
 	@$(run) node scripts/demo.ts
+
+# Makes the pictures in docs/images anew.
+screenshots: $(modules)
+	@scripts/setup.sh chromium=chromium pngquant=pngquant
+	@$(run) node scripts/screenshots.ts
 
 # ONLY=add,react,path,agent,compile measures some parts, FULL=1 every size.
 bench: build

@@ -37,7 +37,7 @@ export function Explanation({ snapshot, comparison, opened, onOpen, onClose }: E
         </button>
       </div>
       <Ends comparison={comparison} opened={opened} onOpen={onOpen} />
-      <div role="status" aria-live="polite">
+      <div class="answers">
         {isSame ? (
           <Answer title={after && 'Before and after'} words={was} />
         ) : (

@@ -143,8 +143,13 @@ function Table({ comparison, rows, columns, when, opened, hint, onOpen, onClose 
         >
           <ColumnHeads columns={columns} shown={shownColumns} lines={columnLines} pointed={pointed?.column} />
           <Crosshair place={pointed} rowLines={rowLines} columnLines={columnLines} />
-          {rowLines.sections.map(({ name, start }) => (
-            <div key={name} class="row-section" role="presentation" style={{ top: `${HEAD_HEIGHT + start - LINE}px` }}>
+          {rowLines.sections.map(({ name, start, end }) => (
+            <div
+              key={name}
+              class="row-section"
+              role="presentation"
+              style={{ top: `${HEAD_HEIGHT + start - LINE}px`, height: `${end - start + LINE}px` }}
+            >
               <span>{name}</span>
             </div>
           ))}

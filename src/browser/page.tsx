@@ -83,6 +83,10 @@ export function Page({ snapshot, notice }: PageProps) {
           <Explanation snapshot={snapshot} comparison={comparison} opened={opened} onOpen={setOpened} onClose={close} />
         )}
       </main>
+      {/* Here from the beginning: what comes together with its words is not read out. */}
+      <p class="unseen" role="status">
+        {opened === undefined ? '' : hintOf(snapshot, { opened, when })}
+      </p>
       <Legend view={view} hasChange={comparison.hasChange} />
     </div>
   );

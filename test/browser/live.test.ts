@@ -72,7 +72,7 @@ test('the page shows what the agent knows, and what changes while one looks', as
   await cell.click();
   expect(await cell.getAttribute('aria-label')).toBe('shop/web to shop/db 5432/TCP: allowed');
   expect(await words(page.locator('.notice'))).toBe('Live, as the agent of node node-1 knows it');
-  const answer = page.getByRole('complementary', { name: 'Explanation' }).getByRole('status');
+  const answer = page.getByRole('complementary', { name: 'Explanation' }).locator('.answers');
   expect(await words(answer)).toMatch(/^ALLOWED shop\/web \(10\.244\.0\.3\) → shop\/db/);
   write('policy.json', [policy('shop/db', { podSelector: { matchLabels: { app: 'db' } } })]);
   // What one has opened stays open, and is told anew.

@@ -68,9 +68,12 @@ test('by keyboard alone: into the table, to a cell, to its explanation and back'
   expect(outline).toBe('solid');
   await page.keyboard.press('Enter');
   const panel = page.getByRole('complementary', { name: 'Explanation' });
-  expect(await words(panel.getByRole('status'))).toContain('ALLOWED shop/web-a → shop/db 5432/TCP');
+  expect(await words(panel.locator('.answers'))).toContain('ALLOWED shop/web-a → shop/db 5432/TCP');
   expect(await cellAt(page, '2,1').getAttribute('aria-selected')).toBe('true');
   expect(await focusedPlace(page)).toBe('2,1');
+  expect(await words(page.locator('.page > [role=status]'))).toMatch(
+    /^ALLOWED shop\/web-a → shop\/db 5432\/TCP · egress/,
+  );
   await page.keyboard.press('Escape');
   expect(await panel.count()).toBe(0);
   assertQuiet(opened);
@@ -95,7 +98,7 @@ test('by mouse: pointing tells the reason in a line, a click all of it, and any 
   await cellAt(page, '2,1').click();
   const panel = page.getByRole('complementary', { name: 'Explanation' });
   await panel.getByLabel('From').selectOption('shop/web-c');
-  expect(await words(panel.getByRole('status'))).toContain('ALLOWED shop/web-c → shop/db 5432/TCP');
+  expect(await words(panel.locator('.answers'))).toContain('ALLOWED shop/web-c → shop/db 5432/TCP');
   await panel.getByRole('button', { name: 'Close the explanation' }).click();
   expect(await panel.count()).toBe(0);
   assertQuiet(opened);
