@@ -64,7 +64,7 @@ export async function serveLivePage(options: LivePageOptions, knowledge: LiveKno
   server.maxConnections = MOST_CONNECTIONS;
   server.setTimeout(IDLE_MS);
   await new Promise<void>((resolve, reject) => {
-    server.once('error', reject);
+    server.on('error', reject); // later ones concern one connection: whoever looks asks again
     server.listen(port, host, resolve);
   });
   return { address: { host, port: portOf(server) }, changed: () => snapshot.changed(), close: () => close(server) };
@@ -124,9 +124,11 @@ async function replyTo({ method, url, headers }: IncomingMessage, served: Served
   if (path === '/') return { code: 200, type: 'text/html; charset=utf-8', body: document };
   if (path !== '/cluster') return { code: 404, body: 'Look at /\n' };
   if (!knowledge.state().inSync) return { code: 503, body: 'The agent has not heard everything from its source yet\n' };
+  const held = headers['if-none-match'];
+  if (held === snapshot.tag()) return { code: 304, more: { etag: held } };
   const { tag, body } = await snapshot.body();
   const more = { etag: tag };
-  if (headers['if-none-match'] === tag) return { code: 304, more };
+  if (held === tag) return { code: 304, more };
   return { code: 200, type: 'application/json; charset=utf-8', body, more };
 }
 

@@ -6,6 +6,8 @@ export interface LiveBody {
   readonly body: Buffer;
 }
 
+/** A body that nobody has asked for in this time is let go of, in milliseconds: of a large cluster it is large. */
+const KEPT_MS = 30_000;
 /** A body is not made again sooner, in milliseconds: whoever looks may wait, and the node's rules may not. */
 const FRESH_MS = 1000;
 
@@ -17,6 +19,7 @@ export class LiveSnapshot {
   #version = 0;
   #made: (LiveBody & { readonly version: number; readonly at: number }) | undefined;
   #making: Promise<LiveBody> | undefined;
+  #letGo: NodeJS.Timeout | undefined;
 
   constructor(portions: () => Iterable<string>) {
     this.#portions = portions;
@@ -27,7 +30,15 @@ export class LiveSnapshot {
     this.#version += 1;
   }
 
+  /** Returns the tag of the state as it is: whoever has a body of that tag needs no other. */
+  tag(): string {
+    return `"${this.#instance}-${this.#version}"`;
+  }
+
+  /** Returns the body of the state as it is, or was less than a second ago. Rejects with what went wrong while it was made. */
   async body(): Promise<LiveBody> {
+    clearTimeout(this.#letGo);
+    this.#letGo = setTimeout(() => (this.#made = undefined), KEPT_MS).unref();
     const made = this.#made;
     if (made !== undefined && (made.version === this.#version || performance.now() - made.at < FRESH_MS)) return made;
     this.#making ??= this.#make().finally(() => (this.#making = undefined));
@@ -35,13 +46,13 @@ export class LiveSnapshot {
   }
 
   async #make(): Promise<LiveBody> {
-    const [version, at] = [this.#version, performance.now()];
+    const [version, tag, at] = [this.#version, this.tag(), performance.now()];
     const chunks: Buffer[] = [];
     for (const portion of this.#portions()) {
       chunks.push(Buffer.from(portion));
       await setImmediate();
     }
-    this.#made = { tag: `"${this.#instance}-${version}"`, body: Buffer.concat(chunks), version, at };
+    this.#made = { tag, body: Buffer.concat(chunks), version, at };
     return this.#made;
   }
 }

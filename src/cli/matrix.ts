@@ -5,7 +5,7 @@ import { portText } from '../kube/portText.ts';
 import { snapshotJson } from '../page/pageData.ts';
 import { pageDocument } from '../page/pageDocument.ts';
 import { applied } from '../policy/applied.ts';
-import { matrix, type Cell, type MatrixOptions } from '../policy/matrix.ts';
+import { matrix, type Cell, type Matrix, type MatrixOptions } from '../policy/matrix.ts';
 import { matrixChanges } from '../policy/matrixChanges.ts';
 import { changesText } from './changesText.ts';
 import { differences, differenceText, readExpectedCells } from './expectedCells.ts';
@@ -96,6 +96,7 @@ async function writePage(
   { cluster, places }: KnownObjects,
   { after, options, flags, io }: Showing & { readonly after: KnownObjects | undefined },
 ): Promise<void> {
+  refuseNothing(matrix(after?.cluster ?? cluster, options), flags);
   const data = snapshotJson({
     source: sourceText(flags.source),
     options,
@@ -128,9 +129,15 @@ interface Showing {
 
 async function showMatrix(cluster: Cluster, { options, flags, io }: Showing): Promise<void> {
   const made = matrix(cluster, options);
-  if (flags.output === 'json') await writeCells(made.cells(), io);
-  else if (made.pods.some((pod) => made.portsOf(pod).length > 0)) io.stdout(matrixText(made, { width: widthOf(io) }));
-  else throw new NoAnswerError(nothingText(made.pods.length, flags));
+  if (flags.output === 'json') return writeCells(made.cells(), io);
+  refuseNothing(made, flags);
+  io.stdout(matrixText(made, { width: widthOf(io) }));
+}
+
+/** Throws a NoAnswerError that says what to ask for, where a table would have no cells. */
+function refuseNothing(made: Matrix, flags: MatrixFlags): void {
+  if (made.pods.every((pod) => made.portsOf(pod).length === 0))
+    throw new NoAnswerError(nothingText(made.pods.length, flags));
 }
 
 function nothingText(pods: number, { port, namespace }: MatrixFlags): string {

@@ -41,7 +41,11 @@ export function* clusterJson({ namespaces, policies, pods }: Cluster): Generator
   yield '],"pods":[';
   const [labels, ports] = [new Indexed<Labels>(), new Indexed<Ports>()];
   yield* listed(allPods, (pod) => JSON.stringify(podJson(pod, { labels, ports })));
-  yield `],"labels":${JSON.stringify(labels.values().map((each) => [...each]))},"ports":${JSON.stringify(ports.values())}}`;
+  yield '],"labels":[';
+  yield* listed(labels.values(), (each) => JSON.stringify([...each]));
+  yield '],"ports":[';
+  yield* listed(ports.values(), (each) => JSON.stringify(each));
+  yield ']}';
 }
 
 function* listed<Item>(items: readonly Item[], textOf: (item: Item) => string): Generator<string> {

@@ -1,7 +1,7 @@
 import { request, type IncomingHttpHeaders } from 'node:http';
 import { text } from 'node:stream/consumers';
 import { setTimeout } from 'node:timers/promises';
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { isLoopback, isOwnName } from '../../src/agent/hostNames.ts';
 import { refuseRemote, serveLivePage, type LivePage } from '../../src/agent/livePage.ts';
 import { LiveSnapshot } from '../../src/agent/liveSnapshot.ts';
@@ -93,16 +93,16 @@ test('who comes by the name of a site of his own gets nothing', async () => {
 test('as long as nothing changes there is nothing new to send, and nothing is computed', async () => {
   const first = await ask('/cluster');
   const etag = first.headers.etag ?? '';
-  const computed = asked;
   const again = await ask('/cluster', { headers: { 'if-none-match': etag } });
   expect([again.code, again.body]).toEqual([304, '']);
+  // Twice whether it is in sync, once what it holds.
+  expect(asked).toBe(3);
   page.changed();
   state = { ...state, cluster: clusterOf([]) };
   await setTimeout(1100);
   const later = await ask('/cluster', { headers: { 'if-none-match': etag } });
   expect(later.code).toBe(200);
   expect(liveFromJson(JSON.parse(later.body))?.snapshot.before.pods.size).toBe(0);
-  expect(computed).toBe(2); // whether it is in sync, and what it holds
 });
 
 test('before the source has listed everything, and when something is wrong, that is said', async () => {
@@ -130,6 +130,25 @@ describe('a body', () => {
     expect((await snapshot.body()).tag).toBe(bodies[0]?.tag);
     await setTimeout(1050);
     expect((await snapshot.body()).body.toString()).toBe('2x');
+  });
+
+  test('is let go of when nobody asks any more', async () => {
+    vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout'] });
+    try {
+      let made = 0;
+      const snapshot = new LiveSnapshot(() => [`${(made += 1)}`]);
+      await snapshot.body();
+      vi.advanceTimersByTime(29_000);
+      await snapshot.body();
+      vi.advanceTimersByTime(29_000);
+      await snapshot.body();
+      expect(made).toBe(1);
+      vi.advanceTimersByTime(31_000);
+      await snapshot.body();
+      expect(made).toBe(2);
+    } finally {
+      vi.useRealTimers();
+    }
   });
 
   test('is made in portions, with other work in between', async () => {

@@ -343,6 +343,16 @@ test('the page of a change holds what is after it', async () => {
   expect(after?.source).toBe(change);
 });
 
+test('a page without cells is none, and what to ask for is told', async () => {
+  const directory = directoryOf([pod('shop/web', {})]);
+  expect(await matrix(directory, ['--output', 'html'])).toMatchObject({
+    exitCode: 2,
+    stdout: '',
+    stderr: 'No container declares a port: say with --ports which to ask for, e.g. --ports 80/TCP,53/UDP\n',
+  });
+  expect((await matrix(directory, ['--output', 'html', '--ports', '80'])).exitCode).toBe(0);
+});
+
 test('what --assert finds is no page', async () => {
   const { exitCode, stderr } = await matrix(directoryOf(SHOP), ['--output', 'html', '--assert', 'x.yaml']);
   expect([exitCode, stderr]).toEqual([2, 'Cannot show as a page what --assert finds: use --output text or json\n']);

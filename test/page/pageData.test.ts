@@ -49,6 +49,14 @@ test('a thousand pods are written in portions, and labels and ports that many sh
   expect(portions.join('').split('a-web-app')).toHaveLength(2);
 });
 
+test('where every pod has labels of its own, they are written in portions too', () => {
+  const pods = Array.from({ length: 1200 }, (_, index) =>
+    pod(`shop/web-${index}`, { labels: { pod: `web-${index}` } }),
+  );
+  const portions = [...clusterJson(clusterOf(pods))];
+  expect(Math.max(...portions.map(({ length }) => length))).toBeLessThan(40_000);
+});
+
 test('the cluster is that of the moment at which writing began, whatever comes and goes meanwhile', () => {
   const cluster = clusterOf(Array.from({ length: 1200 }, (_, index) => pod(`shop/web-${index}`, {})));
   const pods = new Map(cluster.pods);
