@@ -24,7 +24,7 @@ export function wordsOf(
   return explanationWords(explain(cluster, { from: end(from), to: end(to), port: number, protocol }), places);
 }
 
-/** Returns the same in one line, with the first reason of each side. */
+/** Returns the same in one line, with the first reason for which each side allows or refuses it. */
 export function hintOf(
   { before, places, after }: Snapshot,
   { opened, when }: { readonly opened: Opened; readonly when: When },
@@ -37,6 +37,6 @@ export function hintOf(
 }
 
 function sideText({ direction, says, reasons }: SideWords): string {
-  const [first] = reasons;
+  const first = reasons.find(({ mark }) => mark !== ' ');
   return first === undefined ? `${direction}: ${says}` : `${direction}: ${says} — ${first.text}`;
 }

@@ -43,6 +43,15 @@ test('a reader that has seen enough ends a command without a stack trace', async
   expect(stderr).toBe('');
 });
 
+test('the page that it holds is the one that the sources make', async () => {
+  const args = ['matrix', '--source', 'dir:docs/example/shop', '--output', 'html'];
+  const [packed, fromSources] = await Promise.all([
+    execa(EXECUTABLE, args),
+    execa(process.execPath, ['src/main.ts', ...args]),
+  ]);
+  expect(packed.stdout === fromSources.stdout && packed.stdout.includes('<script type="module">')).toBe(true);
+});
+
 test('the agent starts itself again, as the same process, with a hash seed of its own', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'executable-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
