@@ -2,12 +2,17 @@ import { spawnSync } from 'node:child_process';
 import { existsSync } from 'node:fs';
 import { env, getuid } from 'node:process';
 import { defineConfig } from 'vitest/config';
+import { promtool } from './test/helpers/promtool.ts';
 
 // Tests of the kernel and of the packed executable make namespaces and rules: where that cannot be done, they count as skipped (a pattern that no
 // title matches), and one line says why.
 const impossible = whyNoRealTests();
 if (impossible !== undefined)
   process.stderr.write(`Tests in test/kernel, test/plugin, test/cluster and test/runtime are skipped: ${impossible}\n`);
+if (promtool === undefined)
+  process.stderr.write(
+    'Tests by promtool are skipped: it is not installed; "scripts/unpack.sh prometheus" fetches it\n',
+  );
 const noGo = impossible ?? whyNoGo();
 // kube-apiserver and etcd can be given; nothing else is.
 const noCluster = (env['KUBEBUILDER_ASSETS'] ?? '') === '' ? noGo : impossible;

@@ -103,6 +103,7 @@ export class Agent {
   async #serveMetrics(): Promise<void> {
     const { metricsAddress } = this.#options;
     if (metricsAddress === undefined) return;
+    this.#metrics.addProcess();
     const server = await serveMetrics(metricsAddress, { metrics: this.#metrics, status: () => this.#status() });
     this.#stops.push(() => server.close());
   }

@@ -14,6 +14,7 @@ import {
 import { findTool, type Environment } from '../dataplane/tools.ts';
 import { removeFromKernel } from '../dataplane/removal.ts';
 import { openKernel } from '../dataplane/openKernel.ts';
+import { fileSystemFailure } from '../install/failure.ts';
 import { readBackendChoice, writeBackendChoice } from '../rendezvous/backendChoice.ts';
 import { DEFAULT_RUNTIME_DIR, makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { apiServerSource } from '../source/api/apiServerSource.ts';
@@ -78,10 +79,12 @@ export function agentCommand(io: CommandIo): Command {
     )
     .addHelpText('after', HELP)
     .action(async (options: AgentCommandOptions) => {
-      await runAgent(options, {
-        env: io.env,
-        log: agentLog(options),
-      });
+      try {
+        await runAgent(options, { env: io.env, log: agentLog(options) });
+      } catch (error) {
+        const failure = fileSystemFailure(error);
+        throw failure === undefined ? error : new Error(`Cannot run the agent: ${failure}`, { cause: error });
+      }
       io.exitCode(0);
     });
 }

@@ -55,7 +55,7 @@ function hooksText({ backend }: AgentStatus, problems: readonly string[] | undef
 }
 
 function bridgeText({ bridgeNetfilter, pods: { bridged } }: AgentStatus): string {
-  const need = bridged === 0 ? 'no pod needs it' : `${bridged} pods need it`;
+  const need = bridged === 0 ? 'no pod needs it' : bridged === 1 ? '1 pod needs it' : `${bridged} pods need it`;
   if (bridgeNetfilter === undefined) return `br_netfilter is not loaded, ${need}`;
   const values = Object.entries(bridgeNetfilter).map(([name, value]) => `${name.replace('net.bridge.', '')}=${value}`);
   return `br_netfilter is loaded, ${values.join(', ')}; ${need}`;
@@ -65,7 +65,10 @@ function podRows({ pods }: AgentStatus): readonly Row[] {
   const { attached, isolated, quarantined, adopted } = pods;
   const free = attached - isolated - quarantined.length;
   return [
-    ['pods', `${attached}: ${isolated} isolated by policies, ${free} not, ${quarantined.length} quarantined`],
+    [
+      'pods',
+      `${attached}: ${isolated} isolated by policies, ${free} that no policy selects, ${quarantined.length} quarantined`,
+    ],
     ...(adopted === 0 ? [] : [['', `${adopted} of them were there before the plugin was`] as const]),
     ...quarantined.map((pod) => ['', quarantineText(pod, pods)] as const),
   ];

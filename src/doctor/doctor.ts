@@ -1,5 +1,6 @@
 import { listAllChains } from '../dataplane/allChains.ts';
-import { detectBackend, isBackend, type Backend } from '../dataplane/backend.ts';
+import { detectBackend, isBackend, programOf, type Backend } from '../dataplane/backend.ts';
+import { findTool } from '../dataplane/tools.ts';
 import { planNetwork, type Network } from '../install/network.ts';
 import { printable } from '../net/quote.ts';
 import { readBackendChoice } from '../rendezvous/backendChoice.ts';
@@ -59,7 +60,7 @@ function factsOf(places: Places): Omit<ExaminedNode, keyof Places> {
   return {
     isRoot,
     network: networkOf(places.confDir),
-    backend: backendOf(places),
+    backend: backendOf(places, isRoot),
     chains: listAllChains(places.env),
   };
 }
@@ -73,10 +74,15 @@ function networkOf(confDir: string): Network | Error {
   }
 }
 
-function backendOf({ runtimeDir, env }: Places): Backend | undefined {
+/** Who is not root cannot see what others use, and must do with what is installed. */
+function backendOf({ runtimeDir, env }: Places, isRoot: boolean): Backend | undefined {
   const earlier = chosenBackend(runtimeDir);
-  return isBackend(earlier) ? earlier : detectBackend(env)?.backend;
+  if (isBackend(earlier)) return earlier;
+  if (isRoot) return detectBackend(env)?.backend;
+  return PREFERRED.find((backend) => findTool(programOf(backend), env) !== undefined);
 }
+
+const PREFERRED: readonly Backend[] = ['iptables-nft', 'iptables-legacy', 'nftables'];
 
 function chosenBackend(runtimeDir: string): string | undefined {
   try {

@@ -51,15 +51,15 @@ const HELPFUL = [
   ],
 ] as const;
 
-function programsFinding({ env }: ExaminedNode, backend: Backend): Finding {
-  const problem = backend === 'nftables' ? nftProblem(env) : undefined;
+function programsFinding({ env, isRoot }: ExaminedNode, backend: Backend): Finding {
+  const problem = backend === 'nftables' && isRoot ? nftProblem(env) : undefined;
   if (problem !== undefined)
     return findings.problem(`Cannot use nftables: ${printable(problem)}`, 'see docs/backends.md');
   const programs = backend === 'nftables' ? ['nft'] : [programOf(backend), 'ipset'];
   const versions = programs.map((program) => {
     const printed = toolOutput(program, ['--version'], env);
-    const [version] = printed.kind === 'printed' ? (/v?\d+(?:\.\d+)+/.exec(printed.text) ?? []) : [];
-    return `${program} ${version ?? 'of an unknown version'}`;
+    const [version = ''] = printed.kind === 'printed' ? (/v?\d+(?:\.\d+)+/.exec(printed.text) ?? []) : [];
+    return `${program} ${version}`.trim();
   });
-  return findings.ok(`${backend} can be used: ${versions.join(', ')}`);
+  return findings.ok(`What ${backend} needs is installed: ${versions.join(', ')}`);
 }

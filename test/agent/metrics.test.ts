@@ -133,7 +133,9 @@ describe('what comes from outside', () => {
 });
 
 test('no gauge is called as a counter, and no counter otherwise', async () => {
-  const types = (await metricsOf().text()).matchAll(/^# TYPE (\S+) (\S+)$/gm);
+  const metrics = metricsOf();
+  metrics.addProcess();
+  const types = (await metrics.text()).matchAll(/^# TYPE (\S+) (\S+)$/gm);
   const wrong = [...types].filter(([, name = '', type]) => name.endsWith('_total') !== (type === 'counter'));
   expect(wrong.map(([line]) => line)).toEqual([]);
 });

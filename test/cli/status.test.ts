@@ -4,7 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { listen } from '../../src/agent/socket.ts';
-import { needsOf } from '../../src/cli/nodeNeeds.ts';
+import { needsOf, type SeenNode } from '../../src/cli/nodeNeeds.ts';
 import { statusCommand } from '../../src/cli/status.ts';
 import { statusText } from '../../src/cli/statusText.ts';
 import { agentSocketPath, type AgentReply, type AgentStatus } from '../../src/rendezvous/agentSocket.ts';
@@ -13,8 +13,8 @@ import { runCommand } from '../helpers/commandLine.ts';
 
 const NOW = Date.parse('2026-11-21T03:00:05.000Z');
 
-const told = (status: AgentStatus, hookProblems: readonly string[] | undefined = []) =>
-  statusText({ status, hookProblems }, needsOf({ status, hookProblems }, NOW));
+const told = (status: AgentStatus, seen: Pick<SeenNode, 'hookProblems'> = { hookProblems: [] }) =>
+  statusText({ status, ...seen }, needsOf({ status, ...seen }, NOW));
 
 test('a node that is well says so first, and takes one screen', () => {
   expect(told(whole)).toMatchInlineSnapshot(`
@@ -26,7 +26,7 @@ test('a node that is well says so first, and takes one screen', () => {
     hooks      in place, first in FORWARD
     bridge     br_netfilter is loaded, bridge-nf-call-iptables=1, bridge-nf-call-ip6tables=1; 3 pods need it
     policies   4
-    pods       3: 2 isolated by policies, 1 not, 0 quarantined
+    pods       3: 2 isolated by policies, 1 that no policy selects, 0 quarantined
     kernel     generation 12, 6 sets, 11 chains, 0 repairs
     last sync  2026-11-21T03:00:00.000Z, took 17.5 ms
     "
@@ -56,7 +56,7 @@ test('what needs a person is named first, with what to do', () => {
       lastSync: undefined,
       failure: 'Cannot run "ipset save": ENOENT',
     },
-    undefined,
+    { hookProblems: undefined },
   );
   expect(text).toMatchInlineSnapshot(`
     "This node is NOT protected as it should be:
@@ -75,10 +75,10 @@ test('what needs a person is named first, with what to do', () => {
     source     dir:/m, not in sync
                away since 2026-11-21T02:59:00.000Z: connect ECONNREFUSED 10.96.0.1:443
     backend    iptables-nft (no other is in use), ipv4 and ipv6
-    hooks      in place, first in FORWARD
+    hooks      not looked at
     bridge     br_netfilter is not loaded, no pod needs it
     policies   4
-    pods       2: 0 isolated by policies, 1 not, 1 quarantined
+    pods       2: 0 isolated by policies, 1 that no policy selects, 1 quarantined
                1 of them were there before the plugin was
                shop/web is refused everything since 2026-11-21T02:00:00.000Z: the source does not show it
     kernel     generation 12, 6 sets, 11 chains, 0 repairs

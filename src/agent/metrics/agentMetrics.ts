@@ -19,7 +19,6 @@ export class AgentMetrics {
   readonly #registry = new Registry();
   /** As it was when somebody last asked: all that they read is of one moment. */
   #now: AgentStatus | undefined;
-  #hasProcess = false;
   readonly #status: () => AgentStatus;
 
   constructor(build: BuildInfo, status: () => AgentStatus) {
@@ -35,16 +34,14 @@ export class AgentMetrics {
     return this.#registry.contentType;
   }
 
-  /** Returns all of them in Prometheus' text format, from the first call on with those of the process. */
+  /** Returns all of them in Prometheus' text format. */
   async text(): Promise<string> {
-    if (!this.#hasProcess) this.#addProcess();
     this.#now = this.#status();
     return this.#registry.metrics();
   }
 
-  /** These watch the event loop and the garbage collector: nobody does who is not asked. */
-  #addProcess(): void {
-    this.#hasProcess = true;
+  /** Adds those of the process, from now on. They watch the event loop and the garbage collector: nobody does who is not asked. */
+  addProcess(): void {
     collectDefaultMetrics({ register: this.#registry });
     for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
   }
