@@ -7,11 +7,17 @@ const SUBDIRECTORIES = ['attachments', 'hooked', 'acknowledged', 'expected'];
 
 /** Makes the runtime directory and what is in it, for root only. Throws the file system's error. */
 export function makeRuntimeDir(runtimeDir: string): void {
-  if (!existsSync(runtimeDir)) mkdirSync(runtimeDir, { recursive: true, mode: 0o700 });
+  makeDirectories(runtimeDir);
   for (const name of SUBDIRECTORIES) makeDirectory(`${runtimeDir}/${name}`);
 }
 
-// Not by `recursive`, which says of a read-only file system that there is no such directory.
+function makeDirectories(path: string): void {
+  if (path === '' || existsSync(path)) return;
+  makeDirectories(path.slice(0, Math.max(0, path.lastIndexOf('/'))));
+  makeDirectory(path);
+}
+
+// Not by `recursive`, which says of a read-only file system that there is no such directory, and below /proc never comes back.
 function makeDirectory(path: string): void {
   try {
     mkdirSync(path, { mode: 0o700 });

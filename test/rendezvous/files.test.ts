@@ -181,3 +181,7 @@ describe('the agent', () => {
     expect(readHeartbeat(dir)).toBeUndefined();
   });
 });
+
+test('a runtime directory where none can be made is an error, and no endless try', () => {
+  expect(() => makeRuntimeDir('/proc/no/such')).toThrow('ENOENT');
+});
