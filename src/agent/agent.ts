@@ -8,6 +8,7 @@ import { makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { bridgeSysctls } from '../dataplane/bridgeSysctls.ts';
 import { CommandError } from '../dataplane/commandError.ts';
 import { serveLivePage, type LivePage, type LivePageOptions } from './livePage.ts';
+import { auditedIn } from './audited.ts';
 import { serveMetrics, type ListenAddress } from './metrics.ts';
 import { AgentMetrics } from './metrics/agentMetrics.ts';
 import { NodeSync, type NodeSyncOptions, type PassCause } from './nodeSync.ts';
@@ -103,7 +104,7 @@ export class Agent {
   async #serveMetrics(): Promise<void> {
     const { metricsAddress } = this.#options;
     if (metricsAddress === undefined) return;
-    this.#metrics.addProcess();
+    this.#metrics.serve(async () => (await this.#sync.denied()).flows);
     const server = await serveMetrics(metricsAddress, { metrics: this.#metrics, status: () => this.#status() });
     this.#stops.push(() => server.close());
   }
@@ -197,6 +198,7 @@ export class Agent {
 
   async #answer({ ask }: AgentRequest): Promise<AgentReply> {
     if (ask === 'status') return { kind: 'status', status: this.#status() };
+    if (ask === 'denied') return { kind: 'denied', ...(await this.#sync.denied()) };
     if (ask !== 'sync') return { kind: 'failed', message: 'Cannot answer: the request is of another version' };
     await this.#source.refresh();
     this.#records = 'all';
@@ -218,6 +220,7 @@ export class Agent {
       backend: { name: backend, reason: backendReason, families: kernel.families },
       bridgeNetfilter: bridgeSysctls(),
       policies: cluster.policies.size,
+      audit: auditedIn(cluster),
       ...this.#sync.report(),
       failure: this.#failure ?? this.#sync.unfiltered(),
     };

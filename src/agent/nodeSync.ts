@@ -1,4 +1,5 @@
 import { familyOf } from '../net/family.ts';
+import { NO_OBJECTS } from '../kube/cluster.ts';
 import { objectKey } from '../kube/pod.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../rules/mark.ts';
 import { attachmentOf, idOf, QUARANTINE, type AttachedPod } from '../rules/pod.ts';
@@ -14,10 +15,12 @@ import {
   type RecordedAttachment,
 } from '../rendezvous/attachment.ts';
 import type { AgentStatus } from '../rendezvous/agentSocket.ts';
+import type { DeniedFlow } from '../rendezvous/deniedFlow.ts';
 import { claimGeneration, currentGeneration } from '../rendezvous/generation.ts';
 import { AdoptedPods, isAdopted, type AdoptedPod } from './adoptedPods.ts';
 import { Answers, type Answer } from './answers.ts';
 import { Attachments, type AttachmentChanges } from './attachments.ts';
+import { deniedFlows } from './deniedFlows.ts';
 import { ExpectedPods } from './expectedPods.ts';
 import { Handover, type HandoverOptions } from './handover.ts';
 import type { AgentMetrics } from './metrics/agentMetrics.ts';
@@ -165,6 +168,13 @@ export class NodeSync {
   #count({ appeared, gone }: AttachmentChanges): void {
     if (this.#knowsRecords) this.#options.metrics?.pods.attached({ added: appeared.length, removed: gone.size });
     this.#knowsRecords = true;
+  }
+
+  /** Returns what was refused lately, or would have been. Throws a CommandError. */
+  async denied(): Promise<{ readonly flows: readonly DeniedFlow[]; readonly problem: string | undefined }> {
+    const { flows, problem } = await this.#kernel.records();
+    const addresses = flows.flatMap(({ source, destination }) => [source, destination]);
+    return { flows: deniedFlows(flows, this.#answers.localPods?.around(addresses) ?? NO_OBJECTS), problem };
   }
 
   #tellSource({ view }: Answer): void {

@@ -31,6 +31,7 @@ export function Cell({ cell, state, change, place: { row, column }, left, isActi
 
 const STATES: Readonly<Record<CellState, string>> = {
   allowed: 'allowed',
+  audit: 'allowed by audit mode alone, would be blocked',
   blocked: 'blocked',
   mixed: 'allowed on the same node only',
   absent: 'not there',

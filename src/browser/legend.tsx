@@ -1,10 +1,19 @@
 import type { View } from './heading.tsx';
 
+interface Has {
+  readonly hasChange: boolean;
+  readonly hasAudit: boolean;
+}
+
+interface LegendProps extends Has {
+  readonly view: View;
+}
+
 /** What the signs mean; none is told by its colour alone. */
-export function Legend({ view, hasChange }: { readonly view: View; readonly hasChange: boolean }) {
+export function Legend({ view, ...has }: LegendProps) {
   return (
     <footer class="legend">
-      {view === 'matrix' ? <CellSigns hasChange={hasChange} /> : <LinkSigns hasChange={hasChange} />}
+      {view === 'matrix' ? <CellSigns {...has} /> : <LinkSigns hasChange={has.hasChange} />}
       <span class="keys">
         {view === 'matrix' ? (
           <>
@@ -20,11 +29,12 @@ export function Legend({ view, hasChange }: { readonly view: View; readonly hasC
   );
 }
 
-function CellSigns({ hasChange }: { readonly hasChange: boolean }) {
+function CellSigns({ hasChange, hasAudit }: Has) {
   return (
     <>
       <Sign state="allowed" words="allowed" />
       <Sign state="blocked" words="blocked" />
+      {hasAudit && <Sign state="audit" words="by audit mode alone" />}
       <Sign state="mixed" words="on the same node only" />
       {hasChange && (
         <>

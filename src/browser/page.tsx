@@ -87,7 +87,7 @@ export function Page({ snapshot, notice }: PageProps) {
       <p class="unseen" role="status">
         {opened === undefined ? '' : hintOf(snapshot, { opened, when })}
       </p>
-      <Legend view={view} hasChange={comparison.hasChange} />
+      <Legend view={view} hasChange={comparison.hasChange} hasAudit={comparison.hasAudit} />
     </div>
   );
 }

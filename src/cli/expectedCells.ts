@@ -56,7 +56,7 @@ function firstLine(text: string): string {
 }
 
 function decodeCell(field: Field): ExpectedCell {
-  const known = ['from', 'to', 'port', 'portName', 'protocol', ...ASPECTS];
+  const known = ['from', 'to', 'port', 'portName', 'protocol', 'audit', ...ASPECTS];
   field.allowOnly(known, () => undefined);
   const answers = ASPECTS.flatMap((aspect) => {
     const answer = decodeAnswer(field.child(aspect));

@@ -3,6 +3,7 @@ import { VERSION } from '../version.ts';
 import { agentCommand } from './agent.ts';
 import { cleanupCommand } from './cleanup.ts';
 import { completionCommand } from './completionCommand.ts';
+import { deniedCommand } from './denied.ts';
 import { doctorCommand } from './doctor.ts';
 import { explainCommand } from './explain.ts';
 import { installCommand } from './install.ts';
@@ -10,6 +11,7 @@ import type { CommandIo } from './io.ts';
 import { matrixCommand } from './matrix.ts';
 import { renderCommand } from './render.ts';
 import { statusCommand } from './status.ts';
+import { suggestCommand } from './suggest.ts';
 import { syncCommand } from './sync.ts';
 
 /** Runs one command of the command line and returns its exit code: 0 yes, 1 no or something is wrong, 2 bad usage. */
@@ -32,6 +34,8 @@ const COMMANDS = [
   syncCommand,
   statusCommand,
   doctorCommand,
+  deniedCommand,
+  suggestCommand,
   explainCommand,
   matrixCommand,
   renderCommand,

@@ -4,9 +4,10 @@ import { groupLabel } from '../policy/groupLabel.ts';
 import type { AskedPort, Matrix, PodGroup } from '../policy/matrix.ts';
 
 /** Told apart without colour. `mixed`: a node and its own pods reach each other always, those of other nodes do not. */
-const SYMBOLS = { allowed: '●', blocked: '·', mixed: '◐' } as const;
+const SYMBOLS = { allowed: '●', audit: '○', blocked: '·', mixed: '◐' } as const;
 
 const LEGEND = `${SYMBOLS.allowed} allowed  ${SYMBOLS.blocked} blocked  from the left to above; ports are TCP unless said`;
+const AUDIT = `${SYMBOLS.audit} allowed by audit mode alone: would be blocked`;
 const MIXED = `${SYMBOLS.mixed} allowed on the same node only`;
 
 /**
@@ -22,8 +23,8 @@ export function matrixText(matrix: Matrix, { width }: { readonly width: number }
     tableLines(matrix, { groups, block, labelWidth }),
   );
   const body = tables.map((lines) => lines.join('\n')).join('\n\n');
-  const legend = body.includes(SYMBOLS.mixed) ? `${LEGEND}\n${MIXED}` : LEGEND;
-  return `${body}\n\n${legend}\n`;
+  const more = [...(body.includes(SYMBOLS.audit) ? [AUDIT] : []), ...(body.includes(SYMBOLS.mixed) ? [MIXED] : [])];
+  return `${body}\n\n${[LEGEND, ...more].join('\n')}\n`;
 }
 
 /** A target with the widths of its ports' columns, which together have room for its name. */

@@ -29,6 +29,7 @@ function rowsOf({ status, hookProblems }: SeenNode): readonly Row[] {
     ['hooks', hooksText(status, hookProblems)],
     ['bridge', bridgeText(status)],
     ['policies', `${status.policies}`],
+    ...auditRows(status),
     ...podRows(status),
     [
       'kernel',
@@ -38,6 +39,15 @@ function rowsOf({ status, hookProblems }: SeenNode): readonly Row[] {
     ...(failure === undefined ? [] : [['failure', printable(failure)] as const]),
     ...source.problems.map((problem) => ['problem', printable(problemText(problem))] as const),
   ];
+}
+
+/** So many are told by name. */
+const MOST_AUDITED = 5;
+
+function auditRows({ audit }: AgentStatus): readonly Row[] {
+  const more = audit.length - MOST_AUDITED;
+  const named = audit.slice(0, MOST_AUDITED).map((what) => `${printable(what)} is in audit mode: it refuses nothing`);
+  return [...named, ...(more > 0 ? [`and ${more} more`] : [])].map((line) => ['', line]);
 }
 
 function sourceRows({ source: { from, inSync, inSyncSince, away } }: AgentStatus): readonly Row[] {

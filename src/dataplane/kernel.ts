@@ -1,4 +1,5 @@
 import type { IpFamily } from '../net/family.ts';
+import type { FlowRecord } from '../rules/recordedFlows.ts';
 import type { Mark } from '../rules/mark.ts';
 import type { AttachedPod, PodHooks, PodJudgements } from '../rules/pod.ts';
 import type { WantedPolicy } from '../rules/wanted.ts';
@@ -18,6 +19,13 @@ export interface Applied {
   readonly changed: boolean;
   /** Whether something may have been closed, so that live flows are judged again. */
   readonly closed: boolean;
+}
+
+/** What the kernel has noted down of flows that no rule allows. */
+export interface Records {
+  readonly flows: readonly FlowRecord[];
+  /** Why nothing is noted down; `undefined` where it is. */
+  readonly problem: string | undefined;
 }
 
 /**
@@ -45,6 +53,9 @@ export interface Kernel {
 
   /** Brings the kernel to what is wanted; nothing is led to before it is whole. Throws a CommandError. */
   apply(wanted: Wanted): Promise<Applied>;
+
+  /** Reads what was noted down, which nothing else here does. Throws a CommandError. */
+  records(): Promise<Records>;
 
   /** Calls back when others have changed what is ours, as far as that can be heard of. Returns what ends it. */
   listen(onChange: () => void): () => void;

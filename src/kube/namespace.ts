@@ -1,10 +1,11 @@
+import { decodeMode, type AuditMode } from './auditMode.ts';
 import type { Field } from './field.ts';
 import { decodeLabels } from './labels.ts';
 import type { Labels } from './labels.ts';
 import { decodeDnsLabel } from './metadata.ts';
 
 /** The fields of a v1 Namespace that policies look at. */
-export interface Namespace {
+export interface Namespace extends AuditMode {
   readonly kind: 'Namespace';
   readonly name: string;
   /** Always holds `kubernetes.io/metadata.name`, which the API server sets to the namespace's name. */
@@ -14,7 +15,8 @@ export interface Namespace {
 /** Decodes a v1 Namespace. */
 export function decodeNamespace(field: Field): Namespace {
   const metadata = field.child('metadata');
-  return namespaceNamed(decodeDnsLabel(metadata.child('name')), decodeLabels(metadata.child('labels')));
+  const named = namespaceNamed(decodeDnsLabel(metadata.child('name')), decodeLabels(metadata.child('labels')));
+  return { ...named, ...decodeMode(metadata) };
 }
 
 /** Returns the namespace as the API server would hold it: its name is a label too, whatever the manifest says. */

@@ -1,3 +1,4 @@
+import { decodeMode, type AuditMode } from './auditMode.ts';
 import { cidrContains, parseCidr, prefixOf } from '../net/cidr.ts';
 import type { Cidr } from '../net/cidr.ts';
 import type { Protocol } from '../net/protocol.ts';
@@ -35,7 +36,7 @@ export interface PolicyRule {
 }
 
 /** A NetworkPolicy with the defaults of `policyTypes` applied. */
-export interface NetworkPolicy {
+export interface NetworkPolicy extends AuditMode {
   readonly kind: 'NetworkPolicy';
   readonly namespace: string;
   readonly name: string;
@@ -65,6 +66,7 @@ export function decodeNetworkPolicy(field: Field): NetworkPolicy {
     kind: 'NetworkPolicy',
     namespace,
     name,
+    ...decodeMode(field.child('metadata')),
     podSelector,
     ingress: isolates.includes('Ingress') ? ingress : undefined,
     egress: isolates.includes('Egress') ? egress : undefined,

@@ -36,6 +36,8 @@ export type CellState = GroupAnswer | 'absent';
 /** A matrix, or two to compare, with pods in rows that both can share. */
 export class Comparison {
   readonly hasChange: boolean;
+  /** Whether policies are in audit mode, before or after. */
+  readonly hasAudit: boolean;
   /** By namespace and first name. */
   readonly groups: readonly PageGroup[];
   readonly #matrices: Readonly<Record<When, Matrix>>;
@@ -44,6 +46,7 @@ export class Comparison {
     const before = matrix(clusters.before, options);
     const after = clusters.after === undefined ? before : matrix(clusters.after, options);
     this.hasChange = after !== before;
+    this.hasAudit = [clusters.before, clusters.after ?? clusters.before].some(isAudited);
     this.#matrices = { before, after };
     this.groups = groupsOf(this.#matrices);
   }
@@ -63,11 +66,17 @@ export class Comparison {
     if (before === after) return undefined;
     if (before === 'absent') return 'new';
     if (after === 'absent') return 'gone';
+    if (OPENNESS[after] === OPENNESS[before]) return undefined;
     return OPENNESS[after] > OPENNESS[before] ? 'opens' : 'closes';
   }
 }
 
-const OPENNESS: Readonly<Record<GroupAnswer, number>> = { blocked: 0, mixed: 1, allowed: 2 };
+/** What audit mode lets pass does pass. */
+const OPENNESS: Readonly<Record<GroupAnswer, number>> = { blocked: 0, mixed: 1, audit: 2, allowed: 2 };
+
+function isAudited({ namespaces, policies }: Cluster): boolean {
+  return [...namespaces.values(), ...policies.values()].some(({ audit }) => audit === true);
+}
 
 function membersOf([first, ...others]: readonly Pod[]): readonly [Pod, ...Pod[]] | undefined {
   return first && [first, ...others];

@@ -77,7 +77,7 @@ export function* linksOf(comparison: Comparison, question: LinkQuestion): Genera
 
 function isOpen(comparison: Comparison, cell: Parameters<Comparison['state']>[0], when: When): boolean {
   const state = comparison.state(cell, when);
-  return state === 'allowed' || state === 'mixed';
+  return state === 'allowed' || state === 'audit' || state === 'mixed';
 }
 
 /** Whether any policy selects a group's pods for a direction. */

@@ -30,6 +30,8 @@ export class Compilation {
   /** The node's own pods, in each namespace by key. */
   readonly #local = new Map<string, Map<string, LocalPod>>();
   readonly #held = new Map<string, Readonly<Record<Direction, HeldIsolation>>>();
+  /** The namespaces in audit mode. */
+  readonly #audited = new Set<string>();
   #policy: NodePolicy = { pods: new Map(), peerGroups: new Map() };
 
   constructor(nodeName: string) {
@@ -43,6 +45,7 @@ export class Compilation {
   update(cluster: Cluster, changes: ClusterChanges): NodePolicy {
     for (const name of changes.namespaces) this.#groups.setNamespace(name, cluster.namespaces.get(name)?.labels);
     const doubtful = new Set([
+      ...[...changes.namespaces].flatMap((name) => this.#takeMode(name, cluster.namespaces.get(name)?.audit === true)),
       ...[...changes.policies].flatMap((key) => this.#takePolicy(key, cluster.policies.get(key))),
       ...[...changes.pods].filter((key) => this.#takeLocal(key, cluster.pods.get(key))),
     ]);
@@ -56,6 +59,14 @@ export class Compilation {
     const pods = withEntries(this.#policy.pods, judged);
     if (pods !== this.#policy.pods || peerGroups !== this.#policy.peerGroups) this.#policy = { pods, peerGroups };
     return this.#policy;
+  }
+
+  /** Returns the keys of the local pods in a namespace whose policies are in another mode than before. */
+  #takeMode(namespace: string, isAudited: boolean): readonly string[] {
+    if (isAudited === this.#audited.has(namespace)) return [];
+    if (isAudited) this.#audited.add(namespace);
+    else this.#audited.delete(namespace);
+    return [...(this.#local.get(namespace)?.keys() ?? [])];
   }
 
   /** Returns the keys of the local pods that it selects now or did before. */
@@ -98,11 +109,15 @@ export class Compilation {
     return known ?? { ingress: now.ingress.isolation, egress: now.egress.isolation };
   }
 
-  #hold({ pod: { namedPorts }, selecting }: LocalPod): Readonly<Record<Direction, HeldIsolation>> {
-    const policies = [...selecting.values()];
+  #hold({ pod: { namespace, namedPorts }, selecting }: LocalPod): Readonly<Record<Direction, HeldIsolation>> {
+    const selected = {
+      policies: [...selecting.values()],
+      namedPorts,
+      isNamespaceAudited: this.#audited.has(namespace),
+    };
     return {
-      ingress: this.#isolations.hold('ingress', { policies, namedPorts }),
-      egress: this.#isolations.hold('egress', { policies, namedPorts }),
+      ingress: this.#isolations.hold('ingress', selected),
+      egress: this.#isolations.hold('egress', selected),
     };
   }
 }

@@ -12,13 +12,14 @@ export interface Verdict {
 }
 
 /**
- * What one end says. It refuses only as `refused`, where `by` names every policy that isolates the pod, with the rule that came nearest.
+ * What one end says. It refuses only as `refused`, where `by` names every policy that isolates the pod, with the rule that came nearest. `audited` is what
+ * it would refuse if the policies in audit mode were not; `by` names these.
  * `allowed` names every rule that lets the flow pass, so that one can see what happens when a policy goes.
  */
 export type SideVerdict =
   | { readonly kind: 'notAPod' | 'itself' | 'ownNode' | 'notIsolated' }
   | { readonly kind: 'allowed'; readonly by: readonly AllowingRule[] }
-  | { readonly kind: 'refused'; readonly by: readonly RefusingPolicy[] };
+  | { readonly kind: 'refused' | 'audited'; readonly by: readonly RefusingPolicy[] };
 
 /** Indexes count from 0 in the policy's `ingress` or `egress`, `from` or `to`, and `ports`; `undefined` where the rule has no such list. */
 export interface AllowingRule {
@@ -95,19 +96,26 @@ function isolates(policy: NetworkPolicy, pod: Pod, direction: Direction): boolea
 function judgeByPolicies(cluster: Cluster, side: Side, policies: readonly NetworkPolicy[]): SideVerdict {
   const outcomes = policies.map((policy) => ({
     policy: objectKey(policy),
+    audited: isAudited(cluster, policy),
     rules: ruleOutcomes(cluster, side, policy),
   }));
   const allowing = outcomes.flatMap(({ policy, rules }) =>
     rules.filter(matches).map(({ rule, peer, port }) => ({ policy, rule, peer: peer.index, port: port.index })),
   );
   if (allowing.length > 0) return { kind: 'allowed', by: allowing };
+  // A policy in audit mode allows, and isolates nothing: what only such ones refuse is let pass.
+  const isolating = outcomes.filter(({ audited }) => !audited);
   return {
-    kind: 'refused',
-    by: outcomes.map(({ policy, rules }) => ({
+    kind: isolating.length === 0 ? 'audited' : 'refused',
+    by: (isolating.length === 0 ? outcomes : isolating).map(({ policy, rules }) => ({
       policy,
       nearest: nearest(rules, ({ peer, port }) => distance(peer.mismatch) + distance(port.mismatch)),
     })),
   };
+}
+
+function isAudited({ namespaces }: Cluster, { audit, namespace }: NetworkPolicy): boolean {
+  return audit === true || namespaces.get(namespace)?.audit === true;
 }
 
 function matches({ peer, port }: RuleOutcome): boolean {

@@ -38,8 +38,8 @@ export type SideReason =
   /** `otherDirection`: policies that select the pod, but not for this direction. */
   | { readonly kind: 'notIsolated'; readonly otherDirection: readonly string[] }
   | { readonly kind: 'allowed'; readonly by: readonly RulePlace[] }
-  /** In the order of how near they came. */
-  | { readonly kind: 'refused'; readonly by: readonly Refusal[] };
+  /** In the order of how near they came. `audited`: all of them are in audit mode, and the flow passes. */
+  | { readonly kind: 'refused' | 'audited'; readonly by: readonly Refusal[] };
 
 /** A rule of a policy with those elements of its lists that are meant; indexes as in `AllowingRule`. */
 export interface RulePlace extends AllowingRule {
@@ -105,9 +105,10 @@ function reasonOf(verdict: SideVerdict, question: Question): SideReason {
       return { kind: 'notIsolated', otherDirection: selectingPolicies(question) };
     case 'allowed':
       return { kind: 'allowed', by: verdict.by.map((rule) => placeOf(rule, question)) };
-    case 'refused': {
+    case 'refused':
+    case 'audited': {
       const by = verdict.by.map((refusing) => refusalOf(refusing, question));
-      return { kind: 'refused', by: by.toSorted((a, b) => lackOf(a) - lackOf(b)) };
+      return { kind: verdict.kind, by: by.toSorted((a, b) => lackOf(a) - lackOf(b)) };
     }
   }
 }

@@ -119,9 +119,11 @@ function saidOf(reason: SideReason, direction: Direction): string {
       return `open: no policy selects it for ${direction}`;
     case 'allowed':
       return 'allowed';
+    case 'audited':
     case 'refused': {
       const count = reason.by.length === 1 ? 'one policy isolates it' : `${reason.by.length} policies isolate it`;
-      return `refused: ${count}, and no rule allows this`;
+      const said = reason.kind === 'audited' ? 'allowed by audit mode alone, would be refused' : 'refused';
+      return `${said}: ${count}, and no rule allows this`;
     }
   }
 }
@@ -141,6 +143,7 @@ function reasonsOf(reason: SideReason, context: SideContext): readonly Reason[] 
       }));
     case 'allowed':
       return reason.by.map((place) => ({ mark: '✓', text: `${policy(place.policy)} ${pathText(place)}`, lacking: [] }));
+    case 'audited':
     case 'refused':
       return reason.by.map((by) => refusalReason(by, context));
   }

@@ -1,8 +1,8 @@
 import type { Pod } from '../kube/pod.ts';
 import type { Answer, AskedPort, Matrix } from './matrix.ts';
 
-/** `mixed`: a node and its own pods reach each other always, those of other nodes do not. */
-export type GroupAnswer = Answer | 'mixed';
+/** `audit`: allowed by audit mode alone. `mixed`: a node and its own pods reach each other always, those of other nodes do not. */
+export type GroupAnswer = Answer | 'audit' | 'mixed';
 
 /** Pods of one group, told by one of a pair. */
 type Members = readonly [Pod, ...Pod[]];
@@ -15,8 +15,14 @@ interface GroupCell {
 
 /** Returns whether pods of one group reach those of another; a pod and itself count only where there is no other. */
 export function groupAnswer(matrix: Matrix, { from, to, port }: GroupCell): GroupAnswer {
-  const answers = new Set<Answer>(pairsOf(from.pods, to.pods).map((pair) => matrix.answers(...pair, port).verdict));
+  const answers = new Set(
+    pairsOf(from.pods, to.pods).map((pair): Answer | 'audit' => {
+      const { audit, verdict } = matrix.answers(...pair, port);
+      return audit === true ? 'audit' : verdict;
+    }),
+  );
   const [only = 'allowed'] = answers;
+  if (answers.size === 2 && !answers.has('blocked')) return 'audit';
   return answers.size > 1 ? 'mixed' : only;
 }
 

@@ -23,6 +23,18 @@ interface Content {
   users: number;
 }
 
+/** What selects a pod, and what of the pod counts. */
+export interface Selected {
+  readonly policies: Iterable<NetworkPolicy>;
+  readonly namedPorts: readonly NamedPort[];
+  /** Whether all policies of the namespace are in audit mode. */
+  readonly isNamespaceAudited: boolean;
+}
+
+interface Judged extends Allowed {
+  readonly kind: 'isolated' | 'audited';
+}
+
 const OPEN: HeldIsolation = { key: '', isolation: { kind: 'open' } };
 
 /** Policies may have thousands of rules and pods hundreds of replicas: what is the same for several pods is one object, worked out once. */
@@ -40,19 +52,18 @@ export class Isolations {
   }
 
   /** Returns what isolates a pod in one direction that these policies select, and holds it until it is released as often. */
-  hold(
-    direction: Direction,
-    { policies, namedPorts }: { readonly policies: Iterable<NetworkPolicy>; readonly namedPorts: readonly NamedPort[] },
-  ): HeldIsolation {
+  hold(direction: Direction, { policies, namedPorts, isNamespaceAudited }: Selected): HeldIsolation {
     // A pod is isolated for a direction as soon as one policy selects it for that direction; what they allow adds up.
     const isolating = [...policies].filter((policy) => policy[direction] !== undefined);
     if (isolating.length === 0) return OPEN;
+    // What policies in audit mode allow counts as all else, and they isolate nobody.
+    const kind = isNamespaceAudited || isolating.every(({ audit }) => audit === true) ? 'audited' : 'isolated';
     const ownPorts = direction === 'ingress' ? namedPorts : [];
     const numbers = isolating.map((policy) => this.#numberOf(policy)).sort((a, b) => a - b);
-    const key = JSON.stringify([direction, numbers, ownPorts]);
+    const key = JSON.stringify([direction, kind, numbers, ownPorts]);
     const known = this.#shared.get(key);
     if (known !== undefined) known.users += 1;
-    return known ?? this.#make(key, allowedBy(isolating, { direction, namedPorts: ownPorts }));
+    return known ?? this.#make(key, { kind, ...allowedBy(isolating, { direction, namedPorts: ownPorts }) });
   }
 
   release({ key }: HeldIsolation): void {
@@ -68,19 +79,17 @@ export class Isolations {
     for (const group of content.groups) this.#groups.release(group);
   }
 
-  #make(key: string, allowed: Allowed): HeldIsolation {
+  #make(key: string, allowed: Judged): HeldIsolation {
     const content = this.#content(allowed);
     const made: Shared = { key, isolation: content.isolation, content, users: 1 };
     this.#shared.set(key, made);
     return made;
   }
 
-  #content({ allows, groups }: Allowed): Content {
+  #content({ kind, allows, groups }: Judged): Content {
     // In any order they say the same.
-    const key = allows
-      .map((allow) => JSON.stringify(allow))
-      .sort()
-      .join();
+    const texts = allows.map((allow) => JSON.stringify(allow));
+    const key = [kind, ...texts.sort()].join();
     const known = this.#contents.get(key);
     if (known !== undefined) {
       known.users += 1;
@@ -89,7 +98,7 @@ export class Isolations {
     for (const group of groups) this.#groups.hold(group);
     const content: Content = {
       key,
-      isolation: { kind: 'isolated', allows },
+      isolation: { kind, allows },
       groups: groups.map((group) => group.key),
       users: 1,
     };

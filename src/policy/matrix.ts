@@ -10,6 +10,8 @@ export type Answer = 'allowed' | 'blocked';
 
 /** What both ends say, and what comes of it. */
 export interface Answers {
+  /** Whether audit mode alone lets the flow pass at one end or both. */
+  readonly audit?: true;
   readonly egress: Answer;
   readonly ingress: Answer;
   readonly verdict: Answer;
@@ -199,7 +201,9 @@ class Verdicts {
 
 function judge(cluster: Cluster, { from, to }: Pair, { port, protocol }: ContainerPort): Answers {
   const { egress, ingress } = evaluate(cluster, { from: endpoint(from), to: endpoint(to), port, protocol });
-  return ANSWERS[answerOf(egress)][answerOf(ingress)];
+  const answers = ANSWERS[answerOf(egress)][answerOf(ingress)];
+  const isAudited = answers.verdict === 'allowed' && (egress.kind === 'audited' || ingress.kind === 'audited');
+  return isAudited ? AUDITED : answers;
 }
 
 function isWithNode({ from, to }: Pair): boolean {
@@ -213,6 +217,8 @@ function endpoint({ namespace, name }: Pod) {
 function answerOf({ kind }: SideVerdict): Answer {
   return kind === 'refused' ? 'blocked' : 'allowed';
 }
+
+const AUDITED: Answers = { egress: 'allowed', ingress: 'allowed', verdict: 'allowed', audit: true };
 
 const ANSWERS: Readonly<Record<Answer, Readonly<Record<Answer, Answers>>>> = {
   allowed: {

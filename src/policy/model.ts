@@ -14,8 +14,13 @@ export interface PodPolicy {
   readonly egress: Isolation;
 }
 
-/** `open`: no policy selects the pod for this direction. `isolated`: only what `allows` names may pass. */
-export type Isolation = { readonly kind: 'open' } | { readonly kind: 'isolated'; readonly allows: readonly Allow[] };
+/**
+ * `open`: no policy selects the pod for this direction. `isolated`: only what `allows` names may pass. `audited`: only policies in audit mode select it;
+ * all may pass, and what `allows` does not name is noted down.
+ */
+export type Isolation =
+  | { readonly kind: 'open' }
+  | { readonly kind: 'isolated' | 'audited'; readonly allows: readonly Allow[] };
 
 /** One line of the union of all policies' rules: these peers, on any of these ports. */
 export interface Allow {

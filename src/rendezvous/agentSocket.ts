@@ -1,11 +1,14 @@
+import type { DeniedFlow } from './deniedFlow.ts';
 import type { SourceProblem, SourceState } from '../source/source.ts';
 
 /** What the command line can ask of the agent: JSON, sent whole and answered whole: each side closes when it has said it. */
-export type AgentRequest = { readonly ask: 'status' } | { readonly ask: 'sync' };
+export type AgentRequest = { readonly ask: 'status' } | { readonly ask: 'sync' } | { readonly ask: 'denied' };
 
 export type AgentReply =
   | { readonly kind: 'status'; readonly status: AgentStatus }
   | { readonly kind: 'synced'; readonly problems: readonly SourceProblem[] }
+  /** `problem`: why nothing is noted down. */
+  | { readonly kind: 'denied'; readonly flows: readonly DeniedFlow[]; readonly problem: string | undefined }
   | { readonly kind: 'failed'; readonly message: string };
 
 /** How this node stands. Times are ISO 8601. */
@@ -36,6 +39,8 @@ export interface AgentStatus {
   /** What br_netfilter is set to in the agent's network namespace, by sysctl; `undefined` where the module is not loaded. */
   readonly bridgeNetfilter: Readonly<Record<string, string>> | undefined;
   readonly policies: number;
+  /** What is in audit mode: `namespace NAME`, `policy NAMESPACE/NAME`. */
+  readonly audit: readonly string[];
   readonly kernel: { readonly sets: number; readonly chains: number };
   readonly lastSync: { readonly at: string; readonly milliseconds: number } | undefined;
   /** Why the kernel does not hold what it should; `undefined` when it does. */

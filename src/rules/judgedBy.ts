@@ -5,10 +5,11 @@ import type { WantedPolicy } from './wanted.ts';
 export function judgedBy({ judgements }: WantedPolicy): ReadonlyMap<string, readonly string[]> {
   const judged = new Map<string, string[]>();
   const note = (judgement: PodJudgement, who: string) => {
-    if (judgement.kind !== 'profile') return;
+    if (judgement.kind !== 'profile' && judgement.kind !== 'audit') return;
     const known = judged.get(judgement.chain);
-    if (known === undefined) judged.set(judgement.chain, [who]);
-    else known.push(who);
+    const what = judgement.kind === 'audit' ? `${who} (audit)` : who;
+    if (known === undefined) judged.set(judgement.chain, [what]);
+    else known.push(what);
   };
   for (const [key, { ingress, egress }] of judgements) {
     note(ingress, `ingress of ${key}`);

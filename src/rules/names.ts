@@ -1,5 +1,6 @@
 import type { IpFamily } from '../net/family.ts';
 import type { Direction } from '../kube/networkPolicy.ts';
+import type { RecordKind, RecordPlace } from './flowRecords.ts';
 import { idOf, type AttachmentId } from './pod.ts';
 import { sha256 } from './sha256.ts';
 
@@ -14,6 +15,11 @@ export const SOURCES_CHAIN = 'NWPLCY-SOURCES';
 export const INGRESS_CHAIN = 'NWPLCY-INGRESS';
 /** Where every refusal ends. */
 export const REJECT_CHAIN = 'NWPLCY-REJECT';
+/** Where a direction ends for what no rule allows: it is noted down, and then refused or, in audit mode, let pass. */
+export const END_CHAINS = {
+  denied: { egress: 'NWPLCY-REJECT-EGRESS', ingress: 'NWPLCY-REJECT-INGRESS' },
+  audited: { egress: 'NWPLCY-AUDIT-EGRESS', ingress: 'NWPLCY-AUDIT-INGRESS' },
+} as const satisfies Record<RecordKind, Record<Direction, string>>;
 /** Never jumped to: its rules name every profile, so that a restarted agent finds them without listing anybody else's chains. */
 export const PROFILES_CHAIN = 'NWPLCY-PROFILES';
 
@@ -61,9 +67,23 @@ export function isPodChain(name: string): boolean {
   return name.startsWith(POD_PREFIX.ingress) || name.startsWith(POD_PREFIX.egress);
 }
 
-/** Tells whether a set has a name that only we give. */
+/** Tells whether a set has a name that only we give to those of peers. */
 export function isOurSet(name: string): boolean {
   return /^NWPLCY[46]-[A-Z2-7]{20}$/.test(name);
+}
+
+/** Returns the names of the two sets of a place: of its flows, and of those that were seen more than once, by when that was last. */
+export function recordSetNames({ kind, direction, family }: RecordPlace): {
+  readonly flows: string;
+  readonly last: string;
+} {
+  const flows = `${SET_PREFIX[family]}${kind.toUpperCase()}-${direction.toUpperCase()}`;
+  return { flows, last: `${flows}-LAST` };
+}
+
+/** Tells whether a set is one of those that packets fill. */
+export function isRecordSet(name: string): boolean {
+  return /^NWPLCY[46]-(?:DENIED|AUDITED)-(?:EGRESS|INGRESS)(?:-LAST)?$/.test(name);
 }
 
 /** Tells whether a chain has a name that only we give to profiles. */

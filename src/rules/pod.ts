@@ -27,10 +27,13 @@ export interface PodHooks extends AttachmentId {
   readonly bridged: boolean;
 }
 
-/** Where a pod's packets are judged, for one direction: nowhere, by a profile, or refused until the agent knows the pod. */
+/**
+ * Where a pod's packets are judged, for one direction: nowhere, by a profile, by one that lets pass what it does not allow (audit mode), or refused
+ * until the agent knows the pod.
+ */
 export type PodJudgement =
   | { readonly kind: 'open' }
-  | { readonly kind: 'profile'; readonly chain: string }
+  | { readonly kind: 'profile' | 'audit'; readonly chain: string }
   | { readonly kind: 'quarantine' };
 
 export interface PodJudgements {

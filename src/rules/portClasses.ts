@@ -21,7 +21,7 @@ export interface PortClass {
 const MOST_COPIES = 8;
 
 /** Returns a profile's classes of ports, `undefined` where its ranges overlap so much that it would only grow. */
-export function portClasses({ allows, direction }: Profile): PortClasses | undefined {
+export function portClasses({ allows, direction, others }: Profile): PortClasses | undefined {
   const always = allows.filter(({ ports }) => ports.some(({ kind }) => kind !== 'range'));
   const profiles = new Map<string, Profile>();
   let copies = 0;
@@ -33,6 +33,7 @@ export function portClasses({ allows, direction }: Profile): PortClasses | undef
     const made = profile(
       allows.filter((_, index) => open.includes(index)).map((allow) => ({ ...allow, ports: [{ kind: 'any' }] })),
       direction,
+      { others },
     );
     profiles.set(key, made);
     return { range, profile: made };

@@ -1,5 +1,5 @@
 import type { Direction } from '../kube/networkPolicy.ts';
-import type { Allow, Isolation, NodePolicy, PeerGroup, PodPolicy } from '../policy/model.ts';
+import type { Isolation, NodePolicy, PeerGroup, PodPolicy } from '../policy/model.ts';
 import { OPEN, type PodJudgement, type PodJudgements } from './pod.ts';
 import { profile, type Profile } from './profile.ts';
 
@@ -31,7 +31,7 @@ function judged(pods: NodePolicy['pods']): OfPods {
   const profiles = new Map<string, Profile>();
   const judge = (isolation: Isolation, direction: Direction): PodJudgement => {
     if (isolation.kind === 'open') return OPEN.ingress;
-    const made = known[direction].get(isolation) ?? make(isolation.allows, direction);
+    const made = known[direction].get(isolation) ?? make(isolation, direction);
     known[direction].set(isolation, made);
     profiles.set(made.profile.name, profiles.get(made.profile.name) ?? made.profile);
     return made.judgement;
@@ -55,7 +55,7 @@ const known: Readonly<Record<Direction, WeakMap<Isolation, Made>>> = { ingress: 
 
 const ofPod = new WeakMap<PodPolicy, PodJudgements>();
 
-function make(allows: readonly Allow[], direction: Direction): Made {
-  const made = profile(allows, direction);
-  return { profile: made, judgement: { kind: 'profile', chain: made.name } };
+function make({ kind, allows }: Exclude<Isolation, { kind: 'open' }>, direction: Direction): Made {
+  const made = profile(allows, direction, { others: kind === 'audited' ? 'audited' : 'denied' });
+  return { profile: made, judgement: { kind: kind === 'audited' ? 'audit' : 'profile', chain: made.name } };
 }

@@ -134,7 +134,7 @@ describe('what comes from outside', () => {
 
 test('no gauge is called as a counter, and no counter otherwise', async () => {
   const metrics = metricsOf();
-  metrics.addProcess();
+  metrics.serve(async () => []);
   const types = (await metrics.text()).matchAll(/^# TYPE (\S+) (\S+)$/gm);
   const wrong = [...types].filter(([, name = '', type]) => name.endsWith('_total') !== (type === 'counter'));
   expect(wrong.map(([line]) => line)).toEqual([]);

@@ -218,7 +218,7 @@ describe('a pod that is added', () => {
     cluster = clusterOf([namespace('shop')]);
     await pass('thorough');
     await add(DB);
-    expect([chain(DB).at(-1), sync.report().pods.quarantined]).toEqual(['-g NWPLCY-REJECT', ['shop/db']]);
+    expect([chain(DB).at(-1), sync.report().pods.quarantined]).toEqual(['-g NWPLCY-REJECT-INGRESS', ['shop/db']]);
     cluster = clusterOf([...WORLD, DB_FROM_WEB]);
     await pass('none');
     expect([chain(DB).at(-1), sync.report().pods.quarantined]).toEqual([

@@ -55,6 +55,14 @@ function sizeOf(before: Cluster, options: typeof OPTIONS | object) {
   return { rows: rowsOf(groups, NO_FILTER).length, columns: columnsOf(groups, NO_FILTER).length };
 }
 
+const WORDS = {
+  allowed: 'allowed',
+  audit: 'allowed by audit mode alone, would be blocked',
+  blocked: 'blocked',
+  mixed: 'allowed on the same node only',
+  absent: 'not there',
+};
+
 /** Opens the cell that has the focus, and asserts that what is told of it is right. */
 async function assertFocusedCell({ page }: OpenPage, cluster: Cluster, options: object): Promise<void> {
   const { groups } = new Comparison({ before: cluster }, options);
@@ -65,13 +73,13 @@ async function assertFocusedCell({ page }: OpenPage, cluster: Cluster, options: 
   const label = (await cellAt(page, place).getAttribute('aria-label')) ?? '';
   const state = new Comparison({ before: cluster }, options).state({ from, to: to.group, port: to.port }, 'before');
   const name = `${from.namespace}/${from.label} to ${to.group.namespace}/${to.group.label} ${to.port.port}/${to.port.protocol}`;
-  expect(label).toBe(`${name}: ${state === 'mixed' ? 'allowed on the same node only' : state}`);
+  expect(label).toBe(`${name}: ${WORDS[state]}`);
   await page.keyboard.press('Enter');
   const panel = page.getByRole('complementary', { name: 'Explanation' });
   const [source, target] = [await panel.getByLabel('From').inputValue(), await panel.getByLabel('To').inputValue()];
   const flow = flowOf(`${source} > ${target} ${to.port.protocol}/${to.port.port}`);
   expect(await words(panel.locator('.answers'))).toBe(oneLine(explainText(explain(cluster, flow), new Map())));
-  expect(evaluate(cluster, flow).allowed ? ['allowed', 'mixed'] : ['blocked', 'mixed']).toContain(state);
+  expect(evaluate(cluster, flow).allowed ? ['allowed', 'audit', 'mixed'] : ['blocked', 'mixed']).toContain(state);
   await page.keyboard.press('Escape');
   expect(await panel.count()).toBe(0);
 }

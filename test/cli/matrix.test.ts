@@ -286,18 +286,18 @@ describe('--assert', () => {
   test('a file that is none is told by field, exit code 2', async () => {
     expect(await assert('cells: [{ from: a, port: 0, verdict: yes, too: b }, { from: a, to: b, port: 1 }]'))
       .toMatchInlineSnapshot(`
-      {
-        "exitCode": 2,
-        "stderr": "DIR/expected.txt: cells[0].too: Unknown field "too": expected "from", "to", "port", "portName", "protocol", "verdict", "egress", "ingress"
-      DIR/expected.txt: cells[0].verdict: Cannot use "yes": must be "allowed" or "blocked"
-      DIR/expected.txt: cells[0]: Missing answer: needs "verdict", "egress" or "ingress"
-      DIR/expected.txt: cells[0].to: Missing end: needs NAMESPACE/POD or an address
-      DIR/expected.txt: cells[0].port: Cannot use 0: a port is a number from 1 to 65535
-      DIR/expected.txt: cells[1]: Missing answer: needs "verdict", "egress" or "ingress"
-      ",
-        "stdout": "",
-      }
-    `);
+        {
+          "exitCode": 2,
+          "stderr": "DIR/expected.txt: cells[0].too: Unknown field "too": expected "from", "to", "port", "portName", "protocol", "audit", "verdict", "egress", "ingress"
+        DIR/expected.txt: cells[0].verdict: Cannot use "yes": must be "allowed" or "blocked"
+        DIR/expected.txt: cells[0]: Missing answer: needs "verdict", "egress" or "ingress"
+        DIR/expected.txt: cells[0].to: Missing end: needs NAMESPACE/POD or an address
+        DIR/expected.txt: cells[0].port: Cannot use 0: a port is a number from 1 to 65535
+        DIR/expected.txt: cells[1]: Missing answer: needs "verdict", "egress" or "ingress"
+        ",
+          "stdout": "",
+        }
+      `);
     expect(await assert('kind: Pod')).toMatchInlineSnapshot(`
       {
         "exitCode": 2,

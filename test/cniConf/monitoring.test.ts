@@ -37,7 +37,7 @@ const queries = dashboard.panels.flatMap(({ title, targets }) => targets.map(({ 
 /** Returns the names that can be asked for: of a histogram its three series. */
 async function known(): Promise<ReadonlySet<string>> {
   const metrics = new AgentMetrics({ version: '0', backend: 'nftables' }, () => wholeStatus);
-  metrics.addProcess();
+  metrics.serve(async () => []);
   const text = await metrics.text();
   const types = [...text.matchAll(/^# TYPE (\S+) (\S+)$/gm)];
   return new Set(

@@ -18,6 +18,7 @@ export const wholeStatus: AgentStatus = {
   pods: { attached: 3, adopted: 0, isolated: 2, quarantined: [], quarantinedSince: {}, bridged: 3 },
   bridgeNetfilter: { 'net.bridge.bridge-nf-call-iptables': '1', 'net.bridge.bridge-nf-call-ip6tables': '1' },
   policies: 4,
+  audit: [],
   kernel: { sets: 6, chains: 11 },
   lastSync: { at: '2026-11-21T03:00:00.000Z', milliseconds: 17.5 },
   failure: undefined,

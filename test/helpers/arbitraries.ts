@@ -1,4 +1,5 @@
 import * as fc from 'fast-check';
+import { MODE_ANNOTATION } from '../../src/kube/auditMode.ts';
 import { familyOf, type IpFamily } from '../../src/net/family.ts';
 import { ipNumber, networkOf } from './ipNumber.ts';
 import { namespace, pod, policy, type LabelsManifest, type Manifest } from './manifests.ts';
@@ -33,17 +34,22 @@ function nodeAddress(node: number, family: IpFamily): string {
  */
 export const clusterManifests: fc.Arbitrary<readonly Manifest[]> = fc
   .tuple(
-    fc.array(fc.record({ labels: labels(), isDeclared: often() }), { minLength: 2, maxLength: NAMESPACES.length }),
+    fc.array(fc.record({ labels: labels(), isDeclared: often(), isAudited: seldom() }), {
+      minLength: 2,
+      maxLength: NAMESPACES.length,
+    }),
     fc.array(podSeed(), { minLength: 3, maxLength: 10 }),
     fc.array(policySeed(), { maxLength: 6 }),
   )
   .map(([namespaces, pods, policies]) => {
     const nameOf = (index: number) => NAMESPACES[index % namespaces.length] ?? 'alpha';
     return [
-      ...namespaces.flatMap((seed, index) => (seed.isDeclared ? [namespace(nameOf(index), seed.labels)] : [])),
+      ...namespaces.flatMap((seed, index) =>
+        seed.isDeclared ? [inMode(namespace(nameOf(index), seed.labels), seed)] : [],
+      ),
       ...pods.map((seed, index) => podOf(seed, { index, namespaceName: nameOf(seed.namespace) })),
       ...policies.map((seed, index) => ({
-        ...policy(`${nameOf(seed.namespace)}/policy-${index}`, seed.spec),
+        ...inMode(policy(`${nameOf(seed.namespace)}/policy-${index}`, seed.spec), seed),
         apiVersion: seed.isOld ? 'extensions/v1beta1' : 'networking.k8s.io/v1',
       })),
     ];
@@ -126,6 +132,7 @@ function podAddress(
 interface PolicySeed {
   readonly namespace: number;
   readonly isOld: boolean;
+  readonly isAudited: boolean;
   readonly spec: Manifest;
 }
 
@@ -149,6 +156,7 @@ function policySeed(): fc.Arbitrary<PolicySeed> {
   return fc.record({
     namespace: fc.nat({ max: NAMESPACES.length - 1 }),
     isOld: fc.constantFrom(false, false, true),
+    isAudited: seldom(),
     spec: fc.oneof({ weight: 24, arbitrary: spec }, crowdedSpec()),
   });
 }
@@ -255,6 +263,18 @@ function labels(): fc.Arbitrary<LabelsManifest> {
 /** A list as manifests have it: null and empty as often as with one or two items, less often with three. */
 function listOf<Item>(item: fc.Arbitrary<Item>): fc.Arbitrary<readonly Item[] | null> {
   return fc.oneof(fc.constant(null), { weight: 6, arbitrary: fc.array(item, { maxLength: 3 }) });
+}
+
+function inMode(manifest: Manifest, { isAudited }: { readonly isAudited: boolean }): Manifest {
+  if (!isAudited) return manifest;
+  return {
+    ...manifest,
+    metadata: { ...(manifest['metadata'] as Manifest), annotations: { [MODE_ANNOTATION]: 'audit' } },
+  };
+}
+
+function seldom(): fc.Arbitrary<boolean> {
+  return fc.constantFrom(false, false, false, false, true);
 }
 
 function often(): fc.Arbitrary<boolean> {

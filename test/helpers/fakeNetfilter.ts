@@ -51,7 +51,7 @@ export class FakeNetfilter {
   readonly #answers: Answer[] = [];
 
   private constructor() {
-    const hasSet = (name: string) => this.sets.sets.has(name);
+    const hasSet = (name: string) => this.sets.has(name);
     this.tables = { ipv4: new RestoreTable({ hasSet }), ipv6: new RestoreTable({ hasSet }) };
     this.sets = new SetTable({
       isInUse: (name) => [this.tables.ipv4, this.tables.ipv6].some((table) => table.setsInUse().has(name)),

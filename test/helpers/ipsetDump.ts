@@ -59,10 +59,12 @@ function create(sets: Map<string, FilledSet>, { at, name, rest: [type = '', ...o
   if (sets.has(name)) throw refusal(at, `set "${name}" exists already`);
   if (name.length > MAX_NAME) throw refusal(at, `set name "${name}" is longer than ${MAX_NAME}`);
   let family: IpFamily = 'ipv4';
-  for (let index = 0; index < options.length; index += 2) {
-    const [option = '', value = ''] = options.slice(index, index + 2);
+  const isFilled = type === 'hash:ip,port,ip';
+  const pairs = options.filter((option) => !isFilled || option !== 'counters');
+  for (let index = 0; index < pairs.length; index += 2) {
+    const [option = '', value = ''] = pairs.slice(index, index + 2);
     if (option === 'family' && (value === 'inet' || value === 'inet6')) family = value === 'inet' ? 'ipv4' : 'ipv6';
-    else if (!IGNORED_OPTIONS.includes(option) || value === '')
+    else if ((!IGNORED_OPTIONS.includes(option) && !(isFilled && option === 'timeout')) || value === '')
       throw refusal(at, `unknown option "${option} ${value}"`);
   }
   const make = SET_TYPES[type];
@@ -82,6 +84,7 @@ const SET_TYPES: Readonly<Record<string, (family: IpFamily) => FilledSet>> = {
   'hash:ip': hashIp,
   'hash:net': hashNet,
   'hash:ip,port': hashIpPort,
+  'hash:ip,port,ip': hashIpPortIp,
 };
 
 function hashIp(family: IpFamily): FilledSet {
@@ -127,6 +130,18 @@ function hashIpPort(family: IpFamily): FilledSet {
     add: (member, nomatch) => {
       const [, address = '', protocol, port] = /^([^,]+),(tcp|udp|sctp):(\d{1,5})$/.exec(member) ?? [];
       return addTo(members, { key: `${ipNumber(address, family)},${protocol}:${Number(port)}`, nomatch });
+    },
+  };
+}
+
+/** Packets fill it, and nobody else. */
+function hashIpPortIp(family: IpFamily): FilledSet {
+  return {
+    family,
+    dimensions: 3,
+    contains: () => false,
+    add: () => {
+      throw new Error('Cannot trace: what packets have put into a set');
     },
   };
 }

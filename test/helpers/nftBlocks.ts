@@ -118,6 +118,7 @@ export function readSet(
   let comment: string | undefined;
   let types: readonly TypeName[] | undefined;
   let interval = false;
+  let [size, timeout, dynamic] = ['', '', false];
   const elements: WrittenElement[] = [];
   if (!reader.take('{')) throw new RefusedError("syntax error, expecting '{'");
   reader.skipSeparators();
@@ -131,13 +132,19 @@ export function readSet(
     if (reader.take('comment')) comment = onceOnly(comment, commentOf(reader.string()));
     else if (reader.take('type')) types = readTypes(reader, kind);
     else if (reader.take('flags', 'interval')) interval = true;
+    else if (reader.take('flags', 'dynamic', ',', 'timeout')) dynamic = true;
+    else if (reader.take('size')) size = reader.word();
+    else if (reader.take('timeout')) timeout = reader.word();
     else throw new Error(`Cannot read nft text: line ${reader.line}, unknown word "${reader.next().text}"`);
     reader.endLine();
   }
   if (types === undefined) throw new RefusedError('set definition does not specify key');
   if (interval && (types.length > 1 || types[0] === 'ifname' || kind === 'map'))
     throw new Error('Cannot read nft text: intervals other than of one number');
-  const set: Command = { line, kind: 'set', create, at, made: { kind, types, interval, comment } };
+  if (dynamic !== (size !== '') || dynamic !== (timeout !== ''))
+    throw new Error('Cannot read nft text: a set that packets fill has a size and a timeout');
+  const filled = dynamic ? { size, timeout } : undefined;
+  const set: Command = { line, kind: 'set', create, at, made: { kind, types, interval, filled, comment } };
   return elements.length === 0 ? [set] : [set, { line, kind: 'elements', verb: 'add', at, elements }];
 }
 

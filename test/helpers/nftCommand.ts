@@ -1,4 +1,4 @@
-import type { BaseHook } from './nftModel.ts';
+import type { BaseHook, NftSet } from './nftModel.ts';
 import type { Rule, TableFamily, Verdict } from './nftRule.ts';
 import type { Token } from './nftTokens.ts';
 import type { TypeName } from './nftTypes.ts';
@@ -47,5 +47,6 @@ export interface WrittenSet {
   readonly kind: SetKind;
   readonly types: readonly TypeName[];
   readonly interval: boolean;
+  readonly filled: NftSet['filled'];
   readonly comment: string | undefined;
 }

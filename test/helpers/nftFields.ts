@@ -88,6 +88,14 @@ export function readField(reader: NftReader): Field {
   throw new Error(`Cannot read nft text: line ${reader.line}, unknown words "${words}"`);
 }
 
+/** Reads a field, or a number that stands in its place in what packets put into sets. */
+export function readFieldOrNumber(reader: NftReader): Field {
+  const value = /^\d+$/.exec(reader.peek() ?? '')?.[0];
+  if (value === undefined) return readField(reader);
+  reader.next();
+  return field(value, 'inet_service', () => BigInt(value));
+}
+
 /** Returns the protocol in the Ethernet header as nft's `ether type` reads it: a VLAN tag's, where there is one. */
 export function etherTypeOf(packet: Packet): bigint {
   const own = packet.etherType;

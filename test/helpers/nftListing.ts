@@ -46,6 +46,9 @@ function setLines(set: NftSet): readonly string[] {
   return [
     `type ${types}${set.kind === 'map' ? ' : verdict' : ''}`,
     ...(set.interval ? ['flags interval'] : []),
+    ...(set.filled === undefined
+      ? []
+      : [`size ${set.filled.size}`, 'flags dynamic,timeout', `timeout ${set.filled.timeout}`]),
     ...(set.comment === undefined ? [] : [commentText(set.comment)]),
     ...(set.elements.size === 0 ? [] : [elementsText(set)]),
   ];

@@ -37,6 +37,8 @@ export interface NftSet {
   readonly comment: string | undefined;
   readonly types: readonly TypeName[];
   readonly interval: boolean;
+  /** Of a set that packets fill: how many members it takes, and for how long. */
+  readonly filled: { readonly size: string; readonly timeout: string } | undefined;
   /** By the text of their keys. */
   readonly elements: ReadonlyMap<string, NftElement>;
 }

@@ -62,11 +62,22 @@ export interface RejectStatement {
   readonly dependencies: readonly Dependency[];
 }
 
+/** A packet puts its own key into a set: `add @name { ip saddr . 0 counter }`. What sets then hold is not followed. */
+export interface RecordStatement {
+  readonly kind: 'record';
+  readonly verb: 'add' | 'update';
+  readonly set: string;
+  readonly fields: readonly Field[];
+  readonly dependencies: readonly Dependency[];
+  readonly counter: boolean;
+}
+
 export type Statement =
   | MatchStatement
   | VmapStatement
   | SetMarkStatement
   | RejectStatement
+  | RecordStatement
   | { readonly kind: 'verdict'; readonly verdict: Verdict };
 
 export interface Rule {
@@ -96,6 +107,7 @@ function verdictsOf(statement: Statement): readonly Verdict[] {
 
 /** Returns the set or map that a statement names, or `undefined`. */
 export function setOf(statement: Statement): string | undefined {
+  if (statement.kind === 'record') return statement.set;
   if (statement.kind === 'vmap') return typeof statement.map === 'string' ? statement.map : undefined;
   return statement.kind === 'match' && statement.wanted.kind === 'set' ? statement.wanted.name : undefined;
 }

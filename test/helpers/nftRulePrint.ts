@@ -78,6 +78,10 @@ function statementText(statement: Statement, transport: bigint | undefined): str
       return matchText(statement, transport);
     case 'vmap':
       return `${fieldsText(statement.fields, transport)} vmap ${mapText(statement)}`;
+    case 'record': {
+      const { verb, set, fields, counter } = statement;
+      return `${verb} @${set} { ${fieldsText(fields, transport)}${counter ? ' counter' : ''} }`;
+    }
     case 'setMark':
       return setMarkText(statement);
     case 'verdict':

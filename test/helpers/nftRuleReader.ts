@@ -1,4 +1,4 @@
-import { L4PROTO, readField, type Field } from './nftFields.ts';
+import { L4PROTO, readField, readFieldOrNumber, type Field } from './nftFields.ts';
 import { commentOf, nameOf } from './nftNames.ts';
 import { KnownProtocols } from './nftProtocols.ts';
 import type {
@@ -91,7 +91,20 @@ class RuleReader {
     if (VERDICTS.includes(this.#reader.peek() ?? '')) return { kind: 'verdict', verdict: readVerdict(this.#reader) };
     if (this.#reader.take('reject')) return this.#readReject();
     if (this.#reader.take('ct', 'mark', 'set')) return this.#readSetMark();
+    if (this.#reader.take('add')) return this.#readRecord('add');
+    if (this.#reader.take('update')) return this.#readRecord('update');
     return this.#readMatch();
+  }
+
+  #readRecord(verb: 'add' | 'update'): Statement {
+    const set = this.#readSetName();
+    this.#reader.expect('{');
+    const fields = [readFieldOrNumber(this.#reader)];
+    while (this.#reader.take('.')) fields.push(readFieldOrNumber(this.#reader));
+    const dependencies = fields.flatMap((field) => this.#protocols.ask(field));
+    const counter = this.#reader.take('counter');
+    this.#reader.expect('}');
+    return { kind: 'record', verb, set, fields, dependencies, counter };
   }
 
   #readReject(): Statement {

@@ -208,7 +208,10 @@ describe('what is not understood throws another error, and changes nothing', () 
     { text: 'add rule inet t a ip saddr . tcp dport vmap { 10.0.0.1 . 80 : drop }', reason: 'a map of concatenations' },
     { text: 'add rule inet t a reject with icmpx host-unreachable', reason: 'unknown answer "icmpx host-unreachable"' },
     { text: 'add rule inet t a ct mark set ct mark ^ 1', reason: 'unknown words "^ 1"' },
-    { text: 'add set inet t x { type ipv4_addr; timeout 5s; }', reason: 'unknown word "timeout"' },
+    {
+      text: 'add set inet t x { type ipv4_addr; timeout 5s; }',
+      reason: 'a set that packets fill has a size and a timeout',
+    },
     { text: 'add set inet t x { type ipv4_addr . mark; }', reason: 'unknown type "mark"' },
     { text: 'add set inet t x { type ifname; flags interval; }', reason: 'intervals other than of one number' },
     { text: 'add chain inet t x { type nat hook prerouting priority 0; }', reason: '"filter" is expected' },

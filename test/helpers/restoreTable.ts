@@ -2,7 +2,7 @@ import type { KernelChains } from '../../src/rules/iptables/kernelChains.ts';
 import { jumpStates } from '../../src/rules/iptables/kernelChains.ts';
 
 const BUILT_IN = ['INPUT', 'FORWARD', 'OUTPUT'];
-const TARGETS = ['ACCEPT', 'DROP', 'RETURN', 'REJECT', 'CONNMARK'];
+const TARGETS = ['ACCEPT', 'DROP', 'RETURN', 'REJECT', 'CONNMARK', 'SET'];
 const MAX_NAME = 28;
 
 /** The kernel does not do what a transaction says. */
@@ -86,7 +86,8 @@ export class RestoreTable {
   }
 
   #check(chains: Chains, rule: string): void {
-    const [, how, target = ''] = / ?-([jg]) (\S+)(?: --\S+ \S+)?$/.exec(rule) ?? [];
+    const [, how, target = ''] =
+      / ?-([jg]) (\S+)(?: --\S+ \S+| --add-set \S+ \S+(?: --exist)? --timeout \d+)?$/.exec(rule) ?? [];
     if (how === undefined) throw new RefusedError('the rule has no target at its end');
     const isTarget = how === 'j' && TARGETS.includes(target);
     if (!isTarget && (BUILT_IN.includes(target) || !chains.has(target))) throw new RefusedError(`no chain "${target}"`);
@@ -149,7 +150,7 @@ function chainNamed(chains: Chains, name: string): string[] {
 }
 
 function setsOf(rule: string): readonly string[] {
-  return [...rule.matchAll(/--match-set (\S+)/g)].map(([, name = '']) => name);
+  return [...rule.matchAll(/--(?:match|add)-set (\S+)/g)].map(([, name = '']) => name);
 }
 
 function refuseLoop(chains: Chains, path: readonly string[]): void {

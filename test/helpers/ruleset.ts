@@ -1,8 +1,10 @@
 import type { Cluster } from '../../src/kube/cluster.ts';
 import type { IpFamily } from '../../src/net/family.ts';
+import { RECORD_PLACES } from '../../src/rules/flowRecords.ts';
 import { HeldSets } from '../../src/rules/heldSets.ts';
 import { addressSets } from '../../src/rules/iptables/addressSet.ts';
 import { planChains, withGeneration } from '../../src/rules/iptables/chainPlan.ts';
+import { recordSetLines } from '../../src/rules/iptables/endChains.ts';
 import { planIpsets } from '../../src/rules/iptables/ipsetPlan.ts';
 import { NOTHING_IN_KERNEL } from '../../src/rules/iptables/kernelChains.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../../src/rules/mark.ts';
@@ -21,7 +23,8 @@ export function rulesetText(
   { generation = 1, ...options }: RulesOptions & { readonly generation?: number },
 ): Readonly<Record<IpFamily, RulesetText>> {
   const { policy, pods } = nodeContent(cluster, options);
-  const sets = planIpsets(new HeldSets(addressSets).plan(policy.groups).changes).fill.join('\n');
+  const peers = planIpsets(new HeldSets(addressSets).plan(policy.groups).changes).fill;
+  const sets = [...RECORD_PLACES.flatMap(recordSetLines), ...peers].join('\n');
   const textOf = (family: IpFamily): RulesetText => {
     const plan = planChains(NOTHING_IN_KERNEL, wantedChains(pods, { family, profiles: policy.profiles }), family);
     const { after } = withGeneration(plan, { family, mark: generationMark(generation, DEFAULT_MARK_MASK) });

@@ -1,3 +1,4 @@
+import { isRecordSet } from '../../src/rules/names.ts';
 import { RefusedError } from './restoreTable.ts';
 
 const MAX_NAME = 31;
@@ -21,9 +22,14 @@ export class SetTable {
     this.#isInUse = isInUse;
   }
 
-  /** All sets with their members as `ipset save` prints them. */
+  /** All sets but those that packets fill, with their members as `ipset save` prints them. */
   get sets(): ReadonlyMap<string, ReadonlySet<string>> {
-    return new Map([...this.#sets].map(([name, { members }]) => [name, new Set(members.values())]));
+    const sets = [...this.#sets].filter(([name]) => !isRecordSet(name));
+    return new Map(sets.map(([name, { members }]) => [name, new Set(members.values())]));
+  }
+
+  has(name: string): boolean {
+    return this.#sets.has(name);
   }
 
   /** Runs lines in order. Throws a RefusedError at the first that the kernel would not take. */
@@ -77,7 +83,7 @@ export class SetTable {
 
   #create(name: string, made: string): void {
     if (name.length > MAX_NAME) throw new RefusedError(`setname '${name}' is longer than ${MAX_NAME} characters`);
-    if (!/^hash:(ip|net|ip,port) family inet6? maxelem \d+$/.test(made)) throw new RefusedError('Syntax error');
+    if (!MADE.test(made)) throw new RefusedError('Syntax error');
     const present = this.#sets.get(name);
     if (present === undefined) this.#sets.set(name, { made, members: new Map() });
     else if (present.made !== made)
@@ -106,6 +112,10 @@ export class SetTable {
     return set;
   }
 }
+
+// Those that packets fill forget what is old.
+const MADE =
+  /^hash:(?:(?:ip|net|ip,port) family inet6? maxelem \d+|ip,port,ip family inet6? hashsize \d+ maxelem \d+ timeout \d+(?: counters)?)$/;
 
 function addressOf(member: string): string {
   return member.split(/[ ,/]/)[0] ?? '';

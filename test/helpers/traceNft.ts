@@ -164,6 +164,11 @@ class Walk {
           view = marked;
           break;
         }
+        case 'record':
+          // Without a field that it is to hold, the rule ends there.
+          if (!hasAll(statement.dependencies, view) || statement.fields.some((field) => field.read(view) === undefined))
+            return { outcome: undefined, view };
+          break;
         case 'reject':
           if (!hasAll(statement.dependencies, view)) return { outcome: undefined, view };
           outcome = { kind: 'reject' };

@@ -44,6 +44,8 @@ export function tracePacket(text: RulesetText, packet: Packet): Trace {
         if (hasFlow(current))
           current = { ...current, connmark: ((current.connmark & ~target.mask) ^ target.value) >>> 0 };
         break;
+      case 'addToSet':
+        break;
       case 'jump':
         callers.push(position);
         position = { chain: chainNamed(chains, target.chain), index: 0 };

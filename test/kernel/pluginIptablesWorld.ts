@@ -5,6 +5,7 @@ import { parseChains } from '../../src/rules/iptables/kernelChains.ts';
 import { HOOK_CHAINS, podHookRules, TO_SOURCES, withHooks } from '../../src/rules/iptables/hooks.ts';
 import { podChains } from '../../src/rules/iptables/podChains.ts';
 import { podChainNames } from '../../src/rules/iptables/podRestore.ts';
+import { endChains } from '../../src/rules/iptables/endChains.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../../src/rules/mark.ts';
 import { EGRESS_CHAIN, ENTRY_CHAIN, INGRESS_CHAIN, REJECT_CHAIN } from '../../src/rules/names.ts';
 import type { PluginNode } from '../helpers/pluginNode.ts';
@@ -87,6 +88,7 @@ function chainsFor(
     ['OUTPUT', [JUMPS.OUTPUT]],
     ...STANDING_CHAINS.map((name) => [name, []] as const),
     [REJECT_CHAIN, rejectChain(family).rules],
+    ...endChains(family, { isRecording: false }).map(({ name, rules }) => [name, rules] as const),
     [ENTRY_CHAIN, entryChain(family, generationMark(1, DEFAULT_MARK_MASK)).rules],
     ...HOOK_CHAINS.map((name) => [name, withHooks(name === EGRESS_CHAIN ? [TO_SOURCES] : [], hooksIn(name))] as const),
     ...profiles.map((name) => [name, [`-g ${REJECT_CHAIN}`]] as const),

@@ -30,8 +30,12 @@ function flowsOf({ from, to, port }: PageCell): readonly string[] {
 }
 
 function stateOf(cluster: Cluster, flows: readonly string[]): string {
-  const verdicts = new Set(flows.map((flow) => evaluate(cluster, flowOf(flow)).allowed));
-  return verdicts.size > 1 ? 'mixed' : verdicts.has(true) ? 'allowed' : 'blocked';
+  const verdicts = flows.map((flow) => evaluate(cluster, flowOf(flow)));
+  if (verdicts.every(({ allowed }) => !allowed)) return 'blocked';
+  if (verdicts.some(({ allowed }) => !allowed)) return 'mixed';
+  return verdicts.some(({ egress, ingress }) => egress.kind === 'audited' || ingress.kind === 'audited')
+    ? 'audit'
+    : 'allowed';
 }
 
 test('every cell is what evaluate says of all its pairs of pods', () => {

@@ -71,6 +71,7 @@ test('the generated clusters bring up every reason there is', () => {
   const reasons = clusters.flatMap((cluster) => flowsOf(cluster).flatMap((flow) => reasonsOf(evaluate(cluster, flow))));
   expect([...new Set(reasons)].toSorted()).toEqual([
     'allowed',
+    'audited',
     'except',
     'itself',
     'named',

@@ -5,7 +5,7 @@ import type { Direction } from '../../src/kube/networkPolicy.ts';
 import { objectKey } from '../../src/kube/pod.ts';
 import { allowedBy } from '../../src/policy/allows.ts';
 import { compile } from '../../src/policy/compile.ts';
-import { evaluate } from '../../src/policy/evaluate.ts';
+import { evaluate, type SideVerdict } from '../../src/policy/evaluate.ts';
 import type { Flow } from '../../src/policy/flow.ts';
 import type { Allow, Isolation, NodePolicy, PeerGroup } from '../../src/policy/model.ts';
 import { clusterManifests } from '../helpers/arbitraries.ts';
@@ -34,13 +34,15 @@ function renamed(manifest: Manifest, turn: number): Manifest {
   return { ...manifest, metadata: { ...metadata, name: `${metadata['name']}-${turn}` } };
 }
 
-/** Tells whether what was compiled for a flow's local end lets it pass. */
-function passes(
+/** Returns what was compiled for a flow's local end says, in the words of `evaluate`. */
+function saidOf(
   isolation: Isolation,
   { flow, direction, groups }: { readonly flow: Flow; readonly direction: Direction; readonly groups: Groups },
-): boolean {
+): SideVerdict['kind'] {
+  if (isolation.kind === 'open') return 'notIsolated';
   const address = (direction === 'ingress' ? flow.from : flow.to).address ?? '';
-  return isolation.kind === 'open' || isolation.allows.some((allow) => matches(allow, { address, flow, groups }));
+  if (isolation.allows.some((allow) => matches(allow, { address, flow, groups }))) return 'allowed';
+  return isolation.kind === 'audited' ? 'audited' : 'refused';
 }
 
 type Groups = NodePolicy['peerGroups'];
@@ -103,12 +105,8 @@ function disagreements(cluster: Cluster): readonly string[] {
       const compiled = nodes.get(pod?.nodeName ?? '');
       const isolation = compiled?.pods.get(objectKey(self))?.[direction];
       if (compiled === undefined || isolation === undefined) return [];
-      if ((isolation.kind === 'open') !== (side.kind === 'notIsolated'))
-        return [`${flowText(flow)}: ${isolation.kind} beside ${side.kind}`];
-      const isAllowed = passes(isolation, { flow, direction, groups: compiled.peerGroups });
-      return isAllowed === (side.kind !== 'refused')
-        ? []
-        : [`${flowText(flow)} ${direction}: ${isAllowed ? 'passes' : 'refused'} beside ${side.kind}`];
+      const said = saidOf(isolation, { flow, direction, groups: compiled.peerGroups });
+      return said === side.kind ? [] : [`${flowText(flow)} ${direction}: ${said} beside ${side.kind}`];
     });
   });
 }
@@ -122,7 +120,7 @@ test('lines that are merged allow what their rules allow each by itself', { time
 
 // A sweep in which nothing was merged would prove nothing.
 test('the generated clusters bring up everything that is merged', () => {
-  const all = fc.sample(crowded, { numRuns: 400, seed: 1 }).flatMap((cluster) => {
+  const all = fc.sample(crowded, { numRuns: 400, seed: 2 }).flatMap((cluster) => {
     const { pods, peerGroups } = compile(cluster, 'node-1');
     const allows = [...pods.values()]
       .flatMap(({ ingress, egress }) => [ingress, egress])

@@ -63,7 +63,8 @@ function contentOf({ pods, peerGroups }: NodePolicy): unknown {
 }
 
 function allowsOf(isolation: Isolation): readonly string[] | 'open' {
-  return isolation.kind === 'open' ? 'open' : isolation.allows.map((allow) => JSON.stringify(allow)).toSorted();
+  if (isolation.kind === 'open') return 'open';
+  return [isolation.kind, ...isolation.allows.map((allow) => JSON.stringify(allow)).toSorted()];
 }
 
 function groupContent(group: PeerGroup): readonly string[] {

@@ -37,7 +37,8 @@ describe('of every flow of generated clusters', () => {
       for (const place of reason.by)
         expect(sideKind(withOnly(cluster, { place, direction }), flow, direction)).toBe('allowed');
       const without = reason.by.reduce((left, place) => withoutRule(left, { place, direction }), cluster);
-      expect(sideKind(without, flow, direction)).toBe('refused');
+      // Where only policies in audit mode are left, it would be.
+      expect(['refused', 'audited']).toContain(sideKind(without, flow, direction));
     });
     expect(tried).toBeGreaterThan(100);
   });

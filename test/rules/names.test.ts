@@ -21,6 +21,10 @@ const DIRECTIONS = ['ingress', 'egress'] as const;
 test('names never change', () => {
   expect(STANDING_CHAINS).toEqual([
     'NWPLCY-REJECT',
+    'NWPLCY-REJECT-EGRESS',
+    'NWPLCY-REJECT-INGRESS',
+    'NWPLCY-AUDIT-EGRESS',
+    'NWPLCY-AUDIT-INGRESS',
     'NWPLCY-PROFILES',
     'NWPLCY-SOURCES',
     'NWPLCY-EGRESS',

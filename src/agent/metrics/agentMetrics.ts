@@ -1,6 +1,8 @@
 import { collectDefaultMetrics, Registry } from 'prom-client';
 import type { AgentStatus } from '../../rendezvous/agentSocket.ts';
+import type { DeniedFlow } from '../../rendezvous/deniedFlow.ts';
 import { addBuildInfo, type BuildInfo } from './buildInfo.ts';
+import { addFlowMetrics } from './flowMetrics.ts';
 import { KernelMetrics } from './kernelMetrics.ts';
 import { PodMetrics } from './podMetrics.ts';
 import { SourceMetrics } from './sourceMetrics.ts';
@@ -40,8 +42,12 @@ export class AgentMetrics {
     return this.#registry.metrics();
   }
 
-  /** Adds those of the process, from now on. They watch the event loop and the garbage collector: nobody does who is not asked. */
-  addProcess(): void {
+  /**
+   * Adds what costs something to tell, from now on: nobody does so who is not asked. Those of the process watch the event loop and the garbage
+   * collector, and `flows` asks the kernel.
+   */
+  serve(flows: () => Promise<readonly DeniedFlow[]>): void {
+    addFlowMetrics(this.#registry, flows);
     collectDefaultMetrics({ register: this.#registry });
     for (const name of MISNAMED) this.#registry.removeSingleMetric(name);
   }

@@ -5,6 +5,7 @@ import { readWithBuckets, restore, type Table } from './sync.ts';
 import { isFirstInForward, readJumps } from './jumpsSync.ts';
 import type { JumpChain, JumpPlace } from './nftListing.ts';
 import { pause } from '../pause.ts';
+import { endChains, spoiltEndChains } from '../../rules/iptables/endChains.ts';
 import { JUMPS, rejectChain, STANDING_CHAINS } from '../../rules/iptables/entryChains.ts';
 import type { Mark } from '../../rules/mark.ts';
 import { EGRESS_CHAIN, ENTRY_CHAIN, REJECT_CHAIN } from '../../rules/names.ts';
@@ -116,7 +117,9 @@ function grantedLines(
         '-S FORWARD 1',
         ...Object.entries(JUMPS).map(([chain, rule]) => `-C ${chain} ${rule}`),
         `-C ${EGRESS_CHAIN} ${TO_SOURCES}`,
-        ...rejectChain(family).rules.map((rule) => `-C ${REJECT_CHAIN} ${rule}`),
+        ...[rejectChain(family), ...endChains(family, { isRecording: false })].flatMap(({ name, rules }) =>
+          rules.map((rule) => `-C ${name} ${rule}`),
+        ),
       ];
     case 'found':
       return ensureStanding({ family, mark, chains: new Set(), jumps: new Set() });
@@ -142,6 +145,7 @@ function mendLines(table: Table, { hooks, judgements, mark }: Mending): RestoreL
     // Who flushes a whole table leaves chains behind that refuse nothing.
     ...(found.has(REJECT_CHAIN) ? rewriteLines(rejectChain(family)) : []),
     ...(found.get(EGRESS_CHAIN)?.includes(TO_SOURCES) === false ? [`-A ${EGRESS_CHAIN} ${TO_SOURCES}`] : []),
+    ...spoiltEndChains(found, family).flatMap(rewriteLines),
     ...deleteRemains(hooks, { hookRules: found, chains: new Set(leftover) }),
     ...addPod(hooks, { family, judgements, mark, replaced: undefined }),
   ];

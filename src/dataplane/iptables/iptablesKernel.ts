@@ -12,9 +12,10 @@ import { podChains } from '../../rules/iptables/podChains.ts';
 import { attachmentOf, type PodHooks, type PodJudgements } from '../../rules/pod.ts';
 import { podChainNames } from '../../rules/iptables/podRestore.ts';
 import { wantedChains } from '../../rules/iptables/wantedChains.ts';
-import type { Applied, Kernel, Wanted } from '../kernel.ts';
+import type { Applied, Kernel, Records, Wanted } from '../kernel.ts';
 import { countIpsetMembers, readIpsets, restoreIpsets } from './ipset.ts';
 import type { Iptables } from './iptables.ts';
+import { RecordSets } from './recordSets.ts';
 
 /** Chains longer than this are looked at only in a thorough read: printing them every second would cost more than it tells. */
 const LONG_CHAIN_RULES = 200;
@@ -25,6 +26,7 @@ export class IptablesKernel implements Kernel {
   readonly #tables: readonly Iptables[];
   readonly #chains = new Map<IpFamily, KernelChains>();
   readonly #sets = new HeldSets(addressSets);
+  readonly #records: RecordSets;
   // A crash between a set's change and the generation leaves no trace: whoever starts raises it once.
   #owesGeneration = true;
   /** Whether something was closed since `apply` last told. */
@@ -33,6 +35,7 @@ export class IptablesKernel implements Kernel {
   constructor(tables: readonly Iptables[]) {
     this.#tables = tables;
     this.families = tables.map(({ family }) => family);
+    this.#records = new RecordSets(this.families);
   }
 
   size(): { readonly sets: number; readonly chains: number } {
@@ -59,7 +62,9 @@ export class IptablesKernel implements Kernel {
   }
 
   async #readSets(thorough: boolean): Promise<void> {
-    if (!thorough && this.#sets.hasSizes(await countIpsetMembers())) return;
+    const { peers, records } = await countIpsetMembers();
+    this.#records.found(records, { thorough });
+    if (!thorough && this.#sets.hasSizes(peers)) return;
     this.#sets.found(await readIpsets());
   }
 
@@ -102,6 +107,10 @@ export class IptablesKernel implements Kernel {
       this.#chains.set(family, { ...known, chains: withoutChains(known.chains, chains) });
   }
 
+  async records(): Promise<Records> {
+    return { flows: await this.#records.read(), problem: this.#records.problem };
+  }
+
   /** Nobody tells of changes in the tables of iptables: they are looked for. */
   listen(): () => void {
     return () => undefined;
@@ -109,9 +118,10 @@ export class IptablesKernel implements Kernel {
 
   /** Sets are filled before rules name them, each family's rules change in one transaction, and sets are destroyed when no rule names them any more. */
   async apply(wanted: Wanted): Promise<Applied> {
+    const isRecording = await this.#records.make();
     const filled = await this.#fillSets(wanted);
     const mark = memoized(wanted.claimMark);
-    const plans = await allDone(this.#tables.map((table) => this.#applyChains(table, { wanted, mark })));
+    const plans = await allDone(this.#tables.map((table) => this.#applyChains(table, { wanted, mark, isRecording })));
     this.#owesGeneration = false;
     const destroyed = await this.#destroySets(filled.stale, plans);
     const closed = this.#closed;
@@ -148,10 +158,14 @@ export class IptablesKernel implements Kernel {
 
   async #applyChains(
     table: Iptables,
-    { wanted, mark }: { readonly wanted: Wanted; readonly mark: () => Mark },
+    {
+      wanted,
+      mark,
+      isRecording,
+    }: { readonly wanted: Wanted; readonly mark: () => Mark; readonly isRecording: boolean },
   ): Promise<ChainPlan> {
     const { family } = table;
-    const chains = wantedChains(wanted.pods, { family, profiles: wanted.policy.profiles });
+    const chains = wantedChains(wanted.pods, { family, profiles: wanted.policy.profiles, isRecording });
     const pending = new Set([
       ...chains.pending,
       ...chainsOf(wanted.leaving),

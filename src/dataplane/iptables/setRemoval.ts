@@ -1,4 +1,4 @@
-import { isOurSet } from '../../rules/names.ts';
+import { isOurSet, isRecordSet } from '../../rules/names.ts';
 import { count, type Removed } from '../removed.ts';
 import { spawnSync } from '../spawnSync.ts';
 import { findTool, toolEnvironment, type Environment } from '../tools.ts';
@@ -36,5 +36,5 @@ function ipsetRunner(env: Environment): IpsetRun {
 /** Only names are listed. A kernel without ipset has no sets. */
 function ourSets(run: IpsetRun): readonly string[] {
   const names = run?.(['list', '-name']).stdout.split('\n') ?? [];
-  return names.filter(isOurSet);
+  return names.filter((name) => isOurSet(name) || isRecordSet(name));
 }

@@ -134,7 +134,7 @@ const GENERATION = '(?:return|ct mark .* accept|ct mark set ct mark .*)';
 const OF_ADD = new RegExp(
   [
     `add chain inet ${TABLE_NAME} ${POD_CHAIN}(?: \\{.*\\})?`,
-    `add rule inet ${TABLE_NAME} ${POD_CHAIN} (?:handle \\d+ )?(?:ip6? [sd]addr \\S+ return|goto (?:refuse|profile-[A-Z2-7]{20}))`,
+    `add rule inet ${TABLE_NAME} ${POD_CHAIN} (?:handle \\d+ )?(?:ip6? [sd]addr \\S+ return|goto (?:refuse(?:-[a-z]+)?|profile-[A-Z2-7]{20}))`,
     `add element inet ${TABLE_NAME} (?:ingress|egress)[46] ${listOf(`[^ ,]+(?: comment "[^"]*")? : goto ${POD_CHAIN}`)}`,
     `add element (?:inet|bridge) ${TABLE_NAME} (?:interfaces|isolated|sources[46]) ${listOf('"[^"]+"(?: \\. [^ ,]+)?')}`,
     `insert rule inet ${TABLE_NAME} (?:judged|settle) (?:handle \\d+ )?${GENERATION}`,

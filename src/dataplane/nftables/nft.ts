@@ -1,6 +1,6 @@
 import type { FoundSet } from '../../rules/heldSets.ts';
 import { parseTable } from '../../rules/nftables/listing.ts';
-import type { NftCommands, NftFamily, NftTable } from '../../rules/nftables/table.ts';
+import { at, type NftCommands, type NftFamily, type NftTable } from '../../rules/nftables/table.ts';
 import { CommandError } from '../commandError.ts';
 import { runProgram, type ProgramEnd } from '../runProgram.ts';
 import { COMMIT_ARGUMENTS, listArguments, listSetArguments } from './arguments.ts';
@@ -33,6 +33,14 @@ export async function readSets(names: readonly string[]): Promise<ReadonlyMap<st
     if (set !== undefined) found.set(name, { type: set.type, members: set.elements });
   }
   return found;
+}
+
+/** Returns what nft prints of one set of the `inet` table, with what packets change in it. Throws a CommandError. */
+export async function listSet(name: string): Promise<string> {
+  const args = ['list', 'set', ...at('inet', name).split(' ')];
+  const result = await runProgram('nft', { args });
+  if (result.failed) throw failure(args, result);
+  return result.stdout;
 }
 
 function failure(args: readonly string[], end: ProgramEnd): CommandError {

@@ -8,9 +8,10 @@ import { withoutPods, withPod } from '../../rules/nftables/podChanges.ts';
 import type { NftCommands, NftTables } from '../../rules/nftables/table.ts';
 import { wantedTables } from '../../rules/nftables/wantedTables.ts';
 import { attachmentOf, idOf, type AttachedPod, type PodHooks, type PodJudgements } from '../../rules/pod.ts';
-import type { Applied, Kernel, Wanted } from '../kernel.ts';
+import type { Applied, Kernel, Records, Wanted } from '../kernel.ts';
 import { NftMonitor } from './monitor.ts';
 import { commitNft, readSets, readTable } from './nft.ts';
+import { readRecords } from './recordSets.ts';
 
 /** What this node's kernel holds in our two tables. Every change is one transaction; what it leaves stale goes in a second one. */
 export class NftKernel implements Kernel {
@@ -81,6 +82,10 @@ export class NftKernel implements Kernel {
     });
     this.#monitor = monitor;
     return () => monitor.stop();
+  }
+
+  async records(): Promise<Records> {
+    return { flows: await readRecords(), problem: undefined };
   }
 
   async apply({ policy, pods, leaving, unsettled, claimMark }: Wanted): Promise<Applied> {

@@ -1,5 +1,6 @@
 import type { IpFamily } from '../../net/family.ts';
 import type { Rule } from './chain.ts';
+import { endChains } from './endChains.ts';
 import { entryChain, isEntryChain, JUMPS, rejectChain, STANDING_CHAINS } from './entryChains.ts';
 import type { KernelChains } from './kernelChains.ts';
 import type { Mark } from '../mark.ts';
@@ -15,6 +16,8 @@ export interface WantedChains extends WantedHooks {
   /** By name; what is led to before what leads there. */
   readonly profiles: ReadonlyMap<string, readonly Rule[]>;
   readonly podChains: ReadonlyMap<string, readonly Rule[]>;
+  /** Whether there are the sets in which packets note down the flows that no rule allows. */
+  readonly isRecording: boolean;
 }
 
 export interface ChainPlan {
@@ -35,7 +38,7 @@ export interface ChainPlan {
 export function planChains(actual: KernelChains, wanted: WantedChains, family: IpFamily): ChainPlan {
   const after = new Progress(actual.chains);
   const isJudging = isEntryChain(after.get(ENTRY_CHAIN) ?? [], family);
-  const standing = standingLines(actual, { family, after });
+  const standing = standingLines(actual, { family, after, isRecording: wanted.isRecording });
   const profiles = profileLines(wanted.profiles, after);
   const pods = [...contentLines(wanted.podChains, after), ...hookPlan(wanted, after)];
   const { lines: stale, left } = staleLines(wanted, after);
@@ -71,19 +74,29 @@ export function withGeneration(
  */
 function standingLines(
   { jumps }: KernelChains,
-  { family, after }: { readonly family: IpFamily; readonly after: Progress },
+  {
+    family,
+    after,
+    isRecording,
+  }: { readonly family: IpFamily; readonly after: Progress; readonly isRecording: boolean },
 ): RestoreLines {
   const missing = STANDING_CHAINS.filter((name) => !after.chains.has(name));
   for (const name of missing) after.set(name, []);
-  const { name, rules } = REJECT_CHAINS[family];
   return [
     ...missing.map((chain) => `-N ${chain}`),
-    ...contentLines(new Map([[name, rules]]), after),
+    ...contentLines(isRecording ? RECORDING_CHAINS[family] : SILENT_CHAINS[family], after),
     ...jumpLines(jumps),
   ];
 }
 
-const REJECT_CHAINS = { ipv4: rejectChain('ipv4'), ipv6: rejectChain('ipv6') };
+const RECORDING_CHAINS = { ipv4: lastChains('ipv4', true), ipv6: lastChains('ipv6', true) };
+const SILENT_CHAINS = { ipv4: lastChains('ipv4', false), ipv6: lastChains('ipv6', false) };
+
+/** The same objects each time tell at once that nothing has changed. */
+function lastChains(family: IpFamily, isRecording: boolean): ReadonlyMap<string, readonly Rule[]> {
+  const chains = [rejectChain(family), ...endChains(family, { isRecording })];
+  return new Map(chains.map(({ name, rules }) => [name, rules]));
+}
 
 function jumpLines(jumps: KernelChains['jumps']): RestoreLines {
   return (['FORWARD', 'OUTPUT'] as const).flatMap((chain) => {

@@ -1,7 +1,15 @@
 import type { IpFamily } from '../../net/family.ts';
 import type { Chain, Rule } from './chain.ts';
 import type { Mark } from '../mark.ts';
-import { EGRESS_CHAIN, ENTRY_CHAIN, INGRESS_CHAIN, PROFILES_CHAIN, REJECT_CHAIN, SOURCES_CHAIN } from '../names.ts';
+import {
+  EGRESS_CHAIN,
+  END_CHAINS,
+  ENTRY_CHAIN,
+  INGRESS_CHAIN,
+  PROFILES_CHAIN,
+  REJECT_CHAIN,
+  SOURCES_CHAIN,
+} from '../names.ts';
 
 /** Our jumps from the chains of others. FORWARD's must stay the first rule there. */
 export const JUMPS = {
@@ -13,6 +21,7 @@ export const JUMPS = {
 /** The chains that stand as long as we do, in the order in which they are made: what is jumped to comes first. */
 export const STANDING_CHAINS: readonly string[] = [
   REJECT_CHAIN,
+  ...Object.values(END_CHAINS).flatMap((chains) => Object.values(chains)),
   PROFILES_CHAIN,
   SOURCES_CHAIN,
   EGRESS_CHAIN,
@@ -59,7 +68,7 @@ const NEIGHBOUR_DISCOVERY: readonly Rule[] = [133, 135, 136].map(
   (type) => `-p ipv6-icmp -m icmp6 --icmpv6-type ${type} -j RETURN`,
 );
 
-/** Returns the chain in which every refusal ends, for one family. */
+/** Returns the chain in which every refusal ends, noted down or not, for one family. */
 export function rejectChain(family: IpFamily): Chain {
   const unreachable = `-j REJECT --reject-with ${family === 'ipv4' ? 'icmp-port-unreachable' : 'icmp6-port-unreachable'}`;
   return {

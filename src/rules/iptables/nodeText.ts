@@ -6,6 +6,7 @@ import { NOTHING_IN_KERNEL } from './kernelChains.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../mark.ts';
 import {
   EGRESS_CHAIN,
+  END_CHAINS,
   ENTRY_CHAIN,
   INGRESS_CHAIN,
   podChainName,
@@ -23,6 +24,8 @@ import { profileChains } from './profileChain.ts';
 import { restoreText, type RestoreLines } from './podRestore.ts';
 import type { WantedPolicy } from '../wanted.ts';
 import { wantedChains } from './wantedChains.ts';
+import { recordSetLines } from './endChains.ts';
+import { DIRECTIONS, RECORD_PLACES } from '../flowRecords.ts';
 
 /** The texts that bring up a node which holds nothing of ours: the sets first, then each family's rules. */
 export interface NodeText {
@@ -46,13 +49,15 @@ export function nodeText({ policy, pods }: NodeContent): NodeText {
   );
   const notes = chainNotes({ policy, pods });
   const rulesOf = (family: IpFamily) => {
-    const chains = wantedChains(pods, { family, profiles: policy.profiles });
+    const chains = wantedChains(pods, { family, profiles: policy.profiles, isRecording: true });
     const plan = planChains(NOTHING_IN_KERNEL, chains, family);
     const { lines } = withGeneration(plan, { family, mark: generationMark(1, DEFAULT_MARK_MASK) });
     return restoreText(withNotes(lines, /^(?::|-N )(\S+)/, notes));
   };
   return {
-    ipset: lineText(withNotes(planIpsets(changes).fill, /^create (\S+)/, setNotes)),
+    ipset: lineText(
+      withNotes([...RECORD_PLACES.flatMap(recordSetLines), ...planIpsets(changes).fill], /^create (\S+)/, setNotes),
+    ),
     rules: { ipv4: rulesOf('ipv4'), ipv6: rulesOf('ipv6') },
   };
 }
@@ -88,6 +93,13 @@ function chainNotes({ policy, pods }: NodeContent): ReadonlyMap<string, string> 
 
 const STANDING: readonly (readonly [string, string])[] = [
   [REJECT_CHAIN, 'where every refusal ends'],
+  ...DIRECTIONS.flatMap((direction) => [
+    [END_CHAINS.denied[direction], `notes down what ${direction} is refused, and refuses it`] as const,
+    [
+      END_CHAINS.audited[direction],
+      `notes down what ${direction} would be refused but for audit mode, and lets it pass`,
+    ] as const,
+  ]),
   [PROFILES_CHAIN, 'names every profile; nothing goes through it'],
   [EGRESS_CHAIN, 'leads packets to the chain of the pod that they come from, by its interface'],
   [SOURCES_CHAIN, 'leads packets to the chain of the pod that they come from, by its address'],

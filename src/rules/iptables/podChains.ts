@@ -1,5 +1,6 @@
 import { familyOf, type IpFamily } from '../../net/family.ts';
-import { podChainName, REJECT_CHAIN } from '../names.ts';
+import type { Direction } from '../../kube/networkPolicy.ts';
+import { END_CHAINS, podChainName } from '../names.ts';
 import { hostAddress } from '../match.ts';
 import type { PodHooks, PodJudgement, PodJudgements } from '../pod.ts';
 import type { Chain } from './chain.ts';
@@ -18,13 +19,13 @@ export function podChains(
   const addresses = addressesOf(hooks, family);
   const ingress = {
     name: podChainName('ingress', hooks),
-    rules: [...addresses.map((address) => `-s ${address} -j RETURN`), judge(judgements.ingress)],
+    rules: [...addresses.map((address) => `-s ${address} -j RETURN`), judge('ingress', judgements.ingress)],
   };
   const egress = {
     name: podChainName('egress', hooks),
     rules: [
       ...addresses.map((address) => `-d ${address} -j RETURN`),
-      ...addresses.map((address) => `-s ${address} ${judge(judgements.egress)}`),
+      ...addresses.map((address) => `-s ${address} ${judge('egress', judgements.egress)}`),
       '-j DROP',
     ],
   };
@@ -32,14 +33,15 @@ export function podChains(
   return hooks.hostInterface === undefined ? [] : [egress];
 }
 
-function judge(judgement: PodJudgement): string {
+function judge(direction: Direction, judgement: PodJudgement): string {
   switch (judgement.kind) {
     case 'open':
       return '-j RETURN';
     case 'profile':
+    case 'audit':
       return `-g ${judgement.chain}`;
     case 'quarantine':
-      return `-g ${REJECT_CHAIN}`;
+      return `-g ${END_CHAINS.denied[direction]}`;
   }
 }
 

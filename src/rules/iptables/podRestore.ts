@@ -1,8 +1,9 @@
 import type { IpFamily } from '../../net/family.ts';
 import type { Chain, Rule } from './chain.ts';
+import { endChains } from './endChains.ts';
 import { entryChain, JUMPS, rejectChain, STANDING_CHAINS } from './entryChains.ts';
 import type { Mark } from '../mark.ts';
-import { EGRESS_CHAIN, ENTRY_CHAIN, podChainName, REJECT_CHAIN } from '../names.ts';
+import { EGRESS_CHAIN, ENTRY_CHAIN, podChainName } from '../names.ts';
 import type { AttachmentId, PodHooks, PodJudgements } from '../pod.ts';
 import { podHookRules, TO_SOURCES, type Hook } from './hooks.ts';
 import { podChains } from './podChains.ts';
@@ -103,7 +104,9 @@ export function ensureStanding({ family, mark, chains, jumps }: StandingFacts): 
   const missing = STANDING_CHAINS.filter((name) => !chains.has(name));
   return [
     ...missing.map((name) => `-N ${name}`),
-    ...(missing.includes(REJECT_CHAIN) ? fillLines(rejectChain(family)) : []),
+    ...[rejectChain(family), ...endChains(family, { isRecording: false })]
+      .filter(({ name }) => missing.includes(name))
+      .flatMap(fillLines),
     ...(missing.includes(EGRESS_CHAIN) ? [`-A ${EGRESS_CHAIN} ${TO_SOURCES}`] : []),
     ...(missing.includes(ENTRY_CHAIN) ? fillLines(entryChain(family, mark)) : []),
     ...Object.entries(JUMPS)

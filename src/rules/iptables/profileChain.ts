@@ -2,7 +2,7 @@ import type { IpFamily } from '../../net/family.ts';
 import type { Direction } from '../../kube/networkPolicy.ts';
 import type { Allow, PeerMatch, PortMatch } from '../../policy/model.ts';
 import { comment, policiesText } from '../match.ts';
-import { REJECT_CHAIN, setName } from '../names.ts';
+import { END_CHAINS, setName } from '../names.ts';
 import { portClasses } from '../portClasses.ts';
 import type { Profile } from '../profile.ts';
 import type { Chain, Rule } from './chain.ts';
@@ -31,22 +31,19 @@ const rendered: Readonly<Record<IpFamily, WeakMap<Profile, readonly Chain[]>>> =
 const MOST_RULES = 8;
 
 function render(profile: Profile, family: IpFamily): readonly Chain[] {
-  const { name, allows, direction } = profile;
+  const { name, allows, direction, others } = profile;
+  const chainOf = (rules: readonly Rule[]) => ({ name, rules: [...rules, `-g ${END_CHAINS[others][direction]}`] });
   const rules = allowRules(allows, { direction, family });
-  if (rules.length <= MOST_RULES) return [chainOf(name, rules)];
+  if (rules.length <= MOST_RULES) return [chainOf(rules)];
   const split = portClasses(profile);
-  if (split === undefined || split.classes.length === 0) return [chainOf(name, rules)];
-  const search = portSearch(split.classes, direction);
+  if (split === undefined || split.classes.length === 0) return [chainOf(rules)];
+  const search = portSearch(split.classes, { direction, others });
   const parts = new Set(split.classes.map((part) => part.profile));
   return [
-    chainOf(name, [...allowRules(split.always, { direction, family }), ...search.rules]),
+    chainOf([...allowRules(split.always, { direction, family }), ...search.rules]),
     ...search.chains,
     ...[...parts].flatMap((part) => profileChains(part, family)),
   ];
-}
-
-function chainOf(name: string, rules: readonly Rule[]): Chain {
-  return { name, rules: [...rules, `-g ${REJECT_CHAIN}`] };
 }
 
 /** What is written the same in this family is one rule. */

@@ -12,7 +12,11 @@ import type { WantedPolicy } from '../wanted.ts';
 /** Returns what one family's filter table should hold for these attachments under this policy. */
 export function wantedChains(
   pods: readonly AttachedPod[],
-  { family, profiles }: { readonly family: IpFamily; readonly profiles: WantedPolicy['profiles'] },
+  {
+    family,
+    profiles,
+    isRecording = true,
+  }: { readonly family: IpFamily; readonly profiles: WantedPolicy['profiles']; readonly isRecording?: boolean },
 ): WantedChains {
   // ADD writes only in the families of the pod's addresses; the lock of the other family is the agent's from the start.
   const isPending = ({ hooks, judgements }: AttachedPod) =>
@@ -21,6 +25,7 @@ export function wantedChains(
   return {
     ...ofPods(own, family),
     profiles: profileRules(profiles, family),
+    isRecording,
     pending: new Set(pods.filter(isPending).flatMap((pod) => podChainNames(pod.hooks))),
   };
 }

@@ -1,4 +1,6 @@
 import type { IpFamily } from '../../net/family.ts';
+import type { Direction } from '../../kube/networkPolicy.ts';
+import type { RecordKind, RecordPlace } from '../flowRecords.ts';
 import { podChainName, setName } from '../names.ts';
 import type { AttachmentId } from '../pod.ts';
 
@@ -7,6 +9,11 @@ export const TABLE_NAME = 'kube-nwplcy';
 
 /** Where every refusal ends. */
 export const REFUSE_CHAIN = 'refuse';
+/** Where a direction ends for what no rule allows: it is noted down, and then refused or, in audit mode, let pass. */
+export const NFT_END_CHAINS = {
+  denied: { egress: 'refuse-egress', ingress: 'refuse-ingress' },
+  audited: { egress: 'audit-egress', ingress: 'audit-ingress' },
+} as const satisfies Record<RecordKind, Record<Direction, string>>;
 /** Lets flows go on that were judged under the present generation. */
 export const JUDGED_CHAIN = 'judged';
 /** Marks a flow as judged under the present generation. */
@@ -34,6 +41,15 @@ export function isNftProfileChain(name: string): boolean {
 /** Tells whether a set is a peer group's. */
 export function isNftPeerSet(name: string): boolean {
   return /^peers[46]-[A-Z2-7]{20}$/.test(name);
+}
+
+/** Returns the names of the two sets of a place: of its flows, and of when they were last seen. */
+export function nftRecordSetNames({ kind, direction, family }: RecordPlace): {
+  readonly flows: string;
+  readonly last: string;
+} {
+  const digit = family === 'ipv4' ? 4 : 6;
+  return { flows: `${kind}-${direction}${digit}`, last: `${kind}-${direction}-last${digit}` };
 }
 
 /** Returns the name of a profile's chain, from the profile's name. */

@@ -1,6 +1,7 @@
 import { familyOf } from '../../net/family.ts';
+import type { Direction } from '../../kube/networkPolicy.ts';
 import type { PodHooks, PodJudgement, PodJudgements } from '../pod.ts';
-import { nftPodChainNames, nftProfileChainName, REFUSE_CHAIN } from './names.ts';
+import { nftPodChainNames, nftProfileChainName, NFT_END_CHAINS } from './names.ts';
 import { nftComment, type NftChain, type NftFamily, type NftRule } from './table.ts';
 
 /** What is one pod's own in both tables. */
@@ -27,8 +28,11 @@ export function podTable(hooks: PodHooks, judgements: PodJudgements): PodTable {
   const name = `${hooks.namespace}/${hooks.name}`;
   return {
     chains: new Map([
-      [to, { comment: `to ${name}`, rules: podRules(hooks, { own: 'saddr', judgement: judgements.ingress }) }],
-      [from, { comment: `from ${name}`, rules: podRules(hooks, { own: 'daddr', judgement: judgements.egress }) }],
+      [to, { comment: `to ${name}`, rules: podRules(hooks, { direction: 'ingress', judgement: judgements.ingress }) }],
+      [
+        from,
+        { comment: `from ${name}`, rules: podRules(hooks, { direction: 'egress', judgement: judgements.egress }) },
+      ],
     ]),
     elements: [...hookElements(hooks), ...lockElements(hooks), ...isolatedElements(hooks, judgements)],
   };
@@ -37,16 +41,18 @@ export function podTable(hooks: PodHooks, judgements: PodJudgements): PodTable {
 /** A pod cannot block itself; whatever else goes past it is judged. */
 function podRules(
   { addresses }: PodHooks,
-  { own, judgement }: { readonly own: 'saddr' | 'daddr'; readonly judgement: PodJudgement },
+  { direction, judgement }: { readonly direction: Direction; readonly judgement: PodJudgement },
 ): readonly NftRule[] {
+  const own = direction === 'ingress' ? 'saddr' : 'daddr';
   const self = addresses.map((address) => `${PROTOCOLS[familyOf(address)]} ${own} ${address} return`);
   switch (judgement.kind) {
     case 'open':
       return self;
     case 'profile':
+    case 'audit':
       return [...self, `goto ${nftProfileChainName(judgement.chain)}`];
     case 'quarantine':
-      return [...self, `goto ${REFUSE_CHAIN}`];
+      return [...self, `goto ${NFT_END_CHAINS.denied[direction]}`];
   }
 }
 
@@ -67,8 +73,12 @@ function hookElements(hooks: PodHooks): readonly PodElement[] {
 
 /** Broadcasts and multicasts over a bridge do not tell by their destination whom they reach. */
 function isolatedElements({ hostInterface, bridged }: PodHooks, { ingress }: PodJudgements): readonly PodElement[] {
-  if (hostInterface === undefined || !bridged || ingress.kind === 'open') return [];
+  if (hostInterface === undefined || !bridged || !isRefusing(ingress)) return [];
   return [{ family: 'bridge', set: 'isolated', key: `"${hostInterface}"`, rest: '' }];
+}
+
+function isRefusing({ kind }: PodJudgement): boolean {
+  return kind === 'profile' || kind === 'quarantine';
 }
 
 /** Packets of a port of a bridge are looked at before the bridge decides where they go, others before they are routed. */

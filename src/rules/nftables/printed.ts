@@ -42,7 +42,9 @@ function parseSet(body: string): Omit<NftSet, 'kind'> {
   const [header = '', elements] = body.split(/^\t\telements = \{/m);
   const parts = header.split('\n').map((line) => line.trim());
   const type = parts.filter((line) => line !== '' && !line.startsWith('comment ')).join('; ');
-  return { type, elements: new Map(elements === undefined ? [] : parseElements(elements)) };
+  // What packets have put in is neither wanted nor unwanted.
+  const isWritten = elements !== undefined && !type.includes('flags dynamic');
+  return { type, elements: new Map(isWritten ? parseElements(elements) : []) };
 }
 
 function parseElements(text: string): readonly (readonly [string, string])[] {

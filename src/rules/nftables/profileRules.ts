@@ -4,7 +4,7 @@ import type { Allow, PeerMatch, PortMatch, PortRange } from '../../policy/model.
 import { policiesText } from '../match.ts';
 import { portClasses, type PortClass } from '../portClasses.ts';
 import type { Profile } from '../profile.ts';
-import { nftProfileChainName, nftSetName, REFUSE_CHAIN } from './names.ts';
+import { nftProfileChainName, nftSetName, NFT_END_CHAINS } from './names.ts';
 import { nftComment, type NftChain, type NftRule } from './table.ts';
 
 type NamedChain = readonly [string, NftChain];
@@ -40,9 +40,9 @@ function render(profile: Profile): readonly NamedChain[] {
   ];
 }
 
-function chainOf({ name, direction }: Profile, rules: readonly NftRule[]): NamedChain {
+function chainOf({ name, direction, others }: Profile, rules: readonly NftRule[]): NamedChain {
   const comment = `what ${direction} of the pods that come here may be`;
-  return [nftProfileChainName(name), { comment, rules: [...rules, `goto ${REFUSE_CHAIN}`] }];
+  return [nftProfileChainName(name), { comment, rules: [...rules, `goto ${NFT_END_CHAINS[others][direction]}`] }];
 }
 
 /** One lookup a protocol leads to what the port may have. */

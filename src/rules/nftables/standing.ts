@@ -1,3 +1,4 @@
+import { endChains, recordSets } from './endChains.ts';
 import { JUDGED_CHAIN, REFUSE_CHAIN, SETTLE_CHAIN } from './names.ts';
 import type { NftChain, NftFamily, NftSet, NftTable } from './table.ts';
 
@@ -25,6 +26,7 @@ const INET_SETS: Readonly<Record<string, NftSet>> = {
   egress6: verdicts('ipv6_addr', 'by source, where packets from a pod are judged'),
   interfaces: keys('ifname', 'the interfaces of pods whose packets are routed from there'),
   ...SOURCE_SETS,
+  ...Object.fromEntries(recordSets()),
 };
 
 const BRIDGE_SETS: Readonly<Record<string, NftSet>> = {
@@ -54,6 +56,7 @@ const INET_CHAINS: Readonly<Record<string, NftChain>> = {
       'reject',
     ],
   },
+  ...Object.fromEntries(endChains()),
   [JUDGED_CHAIN]: {
     comment: 'flows that were judged under the present generation go on; only the first two rules count',
     rules: [],

@@ -1,4 +1,5 @@
 import type { KubeObject } from '../../kube/cluster.ts';
+import { MODE_ANNOTATION } from '../../kube/auditMode.ts';
 import { decodeObjects } from '../../kube/decode.ts';
 import { DecodeError } from '../../kube/decodeError.ts';
 import type { NetworkPolicy } from '../../kube/networkPolicy.ts';
@@ -16,7 +17,7 @@ export interface Unusable<T> {
 
 /**
  * Returns a reader of one kind of object. One that cannot be read is told of, and closes: a pod is nobody's peer and unknown on its own node, a
- * namespace has no labels, and a policy isolates what it selects and allows nothing.
+ * namespace has no labels, and a policy isolates what it selects and allows nothing. Where nothing but the mode is wrong, the rest is in force.
  */
 export function reader<T extends KubeObject>(
   kind: T['kind'],
@@ -30,10 +31,24 @@ export function reader<T extends KubeObject>(
       if (!(error instanceof DecodeError)) throw error;
       const where = printable(`${kind} ${keyOf(object)}`);
       const problem = { where, line: undefined, message: printable(error.message) };
-      const standIn = kind === 'NetworkPolicy' ? (closed(object) as T | undefined) : undefined;
-      return { kind: 'unusable', problem, standIn };
+      const standIn =
+        enforced({ ...object, kind, apiVersion }) ?? (kind === 'NetworkPolicy' ? closed(object) : undefined);
+      return { kind: 'unusable', problem, standIn: standIn as T | undefined };
     }
   };
+}
+
+/** Returns what an object says that has nothing else wrong with it than its mode: a policy that is not known to be in audit mode refuses. */
+function enforced(object: JsonObject): KubeObject | undefined {
+  const metadata = child(object, 'metadata');
+  const { [MODE_ANNOTATION]: mode, ...annotations } = child(metadata, 'annotations');
+  if (mode === undefined) return undefined;
+  try {
+    return decodeObjects({ ...object, metadata: { ...metadata, annotations } })[0];
+  } catch (error) {
+    if (error instanceof DecodeError) return undefined;
+    throw error;
+  }
 }
 
 /** Returns a policy that closes all that this one selects, or all of its namespace where even that cannot be read. */

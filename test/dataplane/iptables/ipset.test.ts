@@ -1,6 +1,7 @@
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { CommandError } from '../../../src/dataplane/commandError.ts';
 import { countIpsetMembers, readIpsets, restoreIpsets } from '../../../src/dataplane/iptables/ipset.ts';
+import { recordSetLines } from '../../../src/rules/iptables/endChains.ts';
 import { setName } from '../../../src/rules/names.ts';
 import { FakeNetfilter } from '../../helpers/fakeNetfilter.ts';
 
@@ -31,17 +32,25 @@ test('our sets are read, and nobody else’s', async () => {
 });
 
 test('our sets are counted, and nobody else’s', async () => {
-  expect(await countIpsetMembers()).toEqual(
-    new Map([
+  fake.sets.restore(recordSetLines({ kind: 'denied', direction: 'egress', family: 'ipv4' }));
+  expect(await countIpsetMembers()).toEqual({
+    peers: new Map([
       [ONE, 2],
       [TWO, 1],
     ]),
-  );
+    records: new Map([
+      ['NWPLCY4-DENIED-EGRESS', 0],
+      ['NWPLCY4-DENIED-EGRESS-LAST', 0],
+    ]),
+  });
 });
 
 test('no sets at all', async () => {
   fake.sets.restore(['destroy FOREIGN', `destroy ${ONE}`, `destroy ${TWO}`]);
-  expect([await readIpsets(), await countIpsetMembers()]).toEqual([new Map(), new Map()]);
+  expect([await readIpsets(), await countIpsetMembers()]).toEqual([
+    new Map(),
+    { peers: new Map(), records: new Map() },
+  ]);
 });
 
 test('lines are run in one go, no lines not at all', async () => {

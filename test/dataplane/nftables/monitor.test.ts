@@ -127,7 +127,7 @@ describe('a transaction of our own', () => {
     const made = [
       `add chain ${chain} { comment "to ns/pod"; }`,
       `flush chain ${chain}`,
-      `add rule ${chain} goto refuse`,
+      `add rule ${chain} goto refuse-egress`,
     ];
     expect(monitor.expect(made)).toBe(false);
     // What is emptied may have been empty.

@@ -161,7 +161,7 @@ describe('a pod that an ADD has hooked in', () => {
     await kernel.read(THOROUGH);
     await kernel.apply(wanted(WORLD, { attached: [WEB], underWay: [DB] }));
     const block = settledBlocks(fake.ruleset).get(`inet ${nftPodChainNames(DB).to}`);
-    expect(block).toContain('\t\tgoto refuse\n');
+    expect(block).toContain('\t\tgoto refuse-ingress\n');
   });
 });
 

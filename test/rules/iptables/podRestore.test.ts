@@ -43,6 +43,10 @@ test('the standing chains and jumps, from nothing', () => {
   expect(restoreText(standing)).toMatchInlineSnapshot(`
     "*filter
     -N NWPLCY-REJECT
+    -N NWPLCY-REJECT-EGRESS
+    -N NWPLCY-REJECT-INGRESS
+    -N NWPLCY-AUDIT-EGRESS
+    -N NWPLCY-AUDIT-INGRESS
     -N NWPLCY-PROFILES
     -N NWPLCY-SOURCES
     -N NWPLCY-EGRESS
@@ -52,6 +56,10 @@ test('the standing chains and jumps, from nothing', () => {
     -A NWPLCY-REJECT -p tcp -m conntrack --ctstate NEW -m conntrack --ctstate DNAT -j REJECT --reject-with icmp-port-unreachable
     -A NWPLCY-REJECT -p tcp -j REJECT --reject-with tcp-reset
     -A NWPLCY-REJECT -j REJECT --reject-with icmp-port-unreachable
+    -A NWPLCY-REJECT-EGRESS -g NWPLCY-REJECT
+    -A NWPLCY-REJECT-INGRESS -g NWPLCY-REJECT
+    -A NWPLCY-AUDIT-EGRESS -j RETURN
+    -A NWPLCY-AUDIT-INGRESS -j RETURN
     -A NWPLCY-EGRESS -g NWPLCY-SOURCES
     -A KUBE-NWPLCY-CHAIN -m connmark --mark 0x20000/0xffff0000 -j RETURN
     -A KUBE-NWPLCY-CHAIN -m conntrack --ctstate RELATED,ESTABLISHED --ctdir REPLY -j RETURN
@@ -98,7 +106,7 @@ test('ADD is one transaction', () => {
     :NWPLCY-PI-W7WF6VPKXPOYIYGO5S - [0:0]
     :NWPLCY-PE-W7WF6VPKXPOYIYGO5S - [0:0]
     -A NWPLCY-PI-W7WF6VPKXPOYIYGO5S -s 10.244.1.10/32 -j RETURN
-    -A NWPLCY-PI-W7WF6VPKXPOYIYGO5S -g NWPLCY-REJECT
+    -A NWPLCY-PI-W7WF6VPKXPOYIYGO5S -g NWPLCY-REJECT-INGRESS
     -A NWPLCY-PE-W7WF6VPKXPOYIYGO5S -d 10.244.1.10/32 -j RETURN
     -A NWPLCY-PE-W7WF6VPKXPOYIYGO5S -s 10.244.1.10/32 -j RETURN
     -A NWPLCY-PE-W7WF6VPKXPOYIYGO5S -j DROP

@@ -51,85 +51,85 @@ describe('peers', () => {
         {
           "ipv4": [
             "-m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
           "ipv6": [
             "-m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
         },
         {
           "ipv4": [
             "-s 192.0.2.0/24 -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
           "ipv6": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
         },
         {
           "ipv4": [
             "-s 192.0.2.1/32 -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
           "ipv6": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
         },
         {
           "ipv4": [
             "-m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
           "ipv6": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
         },
         {
           "ipv4": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
           "ipv6": [
             "-s 2001:db8::/32 -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
         },
         {
           "ipv4": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
           "ipv6": [
             "-s 2001:db8::1/128 -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
         },
         {
           "ipv4": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
           "ipv6": [
             "-m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
         },
         {
           "ipv4": [
             "-m set --match-set 4[addresses shop [[],[]]] src -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
           "ipv6": [
             "-m set --match-set 6[addresses shop [[],[]]] src -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
         },
         {
           "ipv4": [
             "-m set --match-set 4[networks 10.0.0.0/8!10.1.0.0/16] src -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
           "ipv6": [
             "-m set --match-set 6[networks 10.0.0.0/8!10.1.0.0/16] src -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-INGRESS",
           ],
         },
       ]
@@ -143,95 +143,95 @@ describe('peers', () => {
         {
           "ipv4": [
             "-m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
           "ipv6": [
             "-m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
         },
         {
           "ipv4": [
             "-d 192.0.2.0/24 -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
           "ipv6": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
         },
         {
           "ipv4": [
             "-d 192.0.2.1/32 -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
           "ipv6": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
         },
         {
           "ipv4": [
             "-m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
           "ipv6": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
         },
         {
           "ipv4": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
           "ipv6": [
             "-d 2001:db8::/32 -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
         },
         {
           "ipv4": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
           "ipv6": [
             "-d 2001:db8::1/128 -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
         },
         {
           "ipv4": [
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
           "ipv6": [
             "-m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
         },
         {
           "ipv4": [
             "-m set --match-set 4[addresses shop [[],[]]] dst -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
           "ipv6": [
             "-m set --match-set 6[addresses shop [[],[]]] dst -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
         },
         {
           "ipv4": [
             "-m set --match-set 4[networks 10.0.0.0/8!10.1.0.0/16] dst -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
           "ipv6": [
             "-m set --match-set 6[networks 10.0.0.0/8!10.1.0.0/16] dst -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
         },
         {
           "ipv4": [
             "-p tcp -m set --match-set 4[addressPorts TCP http shop [[],[]]] dst,dst -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
           "ipv6": [
             "-p tcp -m set --match-set 6[addressPorts TCP http shop [[],[]]] dst,dst -m comment --comment "shop/p" -j RETURN",
-            "-g NWPLCY-REJECT",
+            "-g NWPLCY-REJECT-EGRESS",
           ],
         },
       ]
@@ -308,7 +308,7 @@ describe('several ports', () => {
       '-p sctp -m multiport --dports 1 -m comment --comment "shop/p" -j RETURN',
       '-p tcp -m multiport --dports 80,8000:8080 -m comment --comment "shop/p" -j RETURN',
       '-p udp -m udp --dport 53 -m comment --comment "shop/p" -j RETURN',
-      '-g NWPLCY-REJECT',
+      '-g NWPLCY-REJECT-INGRESS',
     ]);
   });
 
@@ -338,9 +338,9 @@ describe('more than eight rules', () => {
     expect(own?.rules.map((rule) => rule.replace(/NWPLCY-\S{20}$/, 'NEXT'))).toEqual([
       '-p tcp -m tcp --dport 0:30 -g NEXT',
       '-p tcp -m tcp --dport 40:80 -g NEXT',
-      '-g NWPLCY-REJECT',
+      '-g NWPLCY-REJECT-INGRESS',
     ]);
-    expect(chains.every(({ rules }) => rules.at(-1) === '-g NWPLCY-REJECT')).toBe(true);
+    expect(chains.every(({ rules }) => rules.at(-1) === '-g NWPLCY-REJECT-INGRESS')).toBe(true);
   });
 
   test('that do not are left as they are', () => {
@@ -383,14 +383,14 @@ describe('more than eight rules', () => {
 
 describe('a profile', () => {
   test('that allows nothing refuses everything', () => {
-    expect(rulesOf([], 'ingress')).toEqual({ ipv4: ['-g NWPLCY-REJECT'], ipv6: ['-g NWPLCY-REJECT'] });
+    expect(rulesOf([], 'ingress')).toEqual({ ipv4: ['-g NWPLCY-REJECT-INGRESS'], ipv6: ['-g NWPLCY-REJECT-INGRESS'] });
   });
 
   test('has one rule for what is written the same, which names all policies', () => {
     const allows = ['shop/b', 'shop/a', 'shop/c'].map((policy) => allow(group(PODS), tcp(80), policy));
     expect(rulesOf(allows, 'ingress').ipv4).toEqual([
       `-p tcp -m set --match-set 4[${PODS}] src -m tcp --dport 80 -m comment --comment "shop/a shop/b shop/c" -j RETURN`,
-      '-g NWPLCY-REJECT',
+      '-g NWPLCY-REJECT-INGRESS',
     ]);
   });
 
@@ -411,10 +411,10 @@ describe('a profile', () => {
     expect(
       rulesOf([allow(group(PODS), tcp(80), 'shop/a'), allow(network('0.0.0.0/0'), any, 'shop/b')], 'ingress'),
     ).toEqual({
-      ipv4: ['-m comment --comment "shop/b" -j RETURN', '-g NWPLCY-REJECT'],
+      ipv4: ['-m comment --comment "shop/b" -j RETURN', '-g NWPLCY-REJECT-INGRESS'],
       ipv6: [
         `-p tcp -m set --match-set 6[${PODS}] src -m tcp --dport 80 -m comment --comment "shop/a" -j RETURN`,
-        '-g NWPLCY-REJECT',
+        '-g NWPLCY-REJECT-INGRESS',
       ],
     });
   });

@@ -65,7 +65,7 @@ test('profiles are wanted in each family with its rules, whether or not a pod is
   const one = profile([allow], 'ingress');
   const profiles = new Map([[one.name, one]]);
   expect((['ipv4', 'ipv6'] as const).map((family) => wantedChains([], { family, profiles }).profiles)).toEqual([
-    new Map([[one.name, ['-s 192.0.2.0/24 -m comment --comment "shop/p" -j RETURN', '-g NWPLCY-REJECT']]]),
-    new Map([[one.name, ['-g NWPLCY-REJECT']]]),
+    new Map([[one.name, ['-s 192.0.2.0/24 -m comment --comment "shop/p" -j RETURN', '-g NWPLCY-REJECT-INGRESS']]]),
+    new Map([[one.name, ['-g NWPLCY-REJECT-INGRESS']]]),
   ]);
 });

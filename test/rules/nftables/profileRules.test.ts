@@ -71,7 +71,7 @@ describe('what a rule of a policy becomes', () => {
       rules: [`meta nfproto ipv6 meta l4proto udp ${end}`],
     },
   ])('$what', ({ spec, rules }) => {
-    expect(written(spec).rules).toEqual([...rules, 'goto refuse']);
+    expect(written(spec).rules).toEqual([...rules, `goto refuse-${'egress' in spec ? 'egress' : 'ingress'}`]);
   });
 });
 
