@@ -24,15 +24,14 @@ export function suggestCommand(io: CommandIo): Command {
     .description('print the NetworkPolicies that would allow what audit mode has let pass')
     .option('--runtime-dir <dir>', "the directory shared with this node's agent", DEFAULT_RUNTIME_DIR)
     .addOption(
-      new Option(
-        '--flows <file>',
-        'what "denied --output json" has printed, perhaps on another node; repeatable (default: ask the agent of this node)',
-      )
+      new Option('--flows <file>', 'what "denied --output json" has printed, perhaps on another node; repeatable')
         .argParser(collected)
-        .default([]),
+        .default([], 'the agent of this node is asked'),
     )
     .addOption(
-      new Option('--namespace <name>', 'only policies of this namespace; repeatable').argParser(collected).default([]),
+      new Option('--namespace <name>', 'only policies of this namespace; repeatable')
+        .argParser(collected)
+        .default([], 'all'),
     )
     .option('--denied', 'allow what was refused, too', false)
     .addHelpText('after', HELP)
