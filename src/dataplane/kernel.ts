@@ -54,7 +54,7 @@ export interface Kernel {
   /** Brings the kernel to what is wanted; nothing is led to before it is whole. Throws a CommandError. */
   apply(wanted: Wanted): Promise<Applied>;
 
-  /** Reads what was noted down, which nothing else here does. Throws a CommandError. */
+  /** Reads what was noted down, which nothing else here makes anything of. Throws a CommandError. */
   records(): Promise<Records>;
 
   /** Calls back when others have changed what is ours, as far as that can be heard of. Returns what ends it. */

@@ -118,8 +118,8 @@ describe.for(PLACES)('$mode, $backend', ({ mode, backend }) => {
       `for port in $(seq 2000 5000); do echo x >/dev/udp/${address}/$port; done 2>/dev/null; true`,
     ]);
     const flows = (await denied()).filter(({ to }) => to.address === address);
-    expect(flows.length).toBeGreaterThan(300);
-    expect(flows.length).toBeLessThanOrEqual(1024 + 10);
+    expect(flows.length).toBeGreaterThan(150);
+    expect(flows.length).toBeLessThanOrEqual(512 + 10);
     expect(await outcome({ address, port: 80, protocol: 'TCP' })).not.toBe('open');
     const said = await output(cluster.lab.node(1).run, ['dmesg']);
     expect(said.slice(said.indexOf(name))).not.toMatch(/Set NWPLCY|is full/);

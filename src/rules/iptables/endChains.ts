@@ -29,7 +29,7 @@ export function spoiltEndChains(found: ReadonlyMap<string, readonly Rule[]>, fam
  * would be told of in the kernel's log, and whoever fills it would keep out all others.
  */
 const PACE = {
-  denied: '-m limit --limit 1/sec --limit-burst 400',
+  denied: '-m limit --limit 30/min --limit-burst 200',
   audited: '-m limit --limit 1/min --limit-burst 1500',
 };
 

@@ -413,3 +413,34 @@ test('the size is that of what is ours', async () => {
   // Ten standing chains, two of each pod, and a profile; a set in each family.
   expect(kernel.size()).toEqual({ sets: 2, chains: 15 });
 });
+
+describe('flows that no rule allows', () => {
+  const end = () => fake.tables.ipv4.rules('NWPLCY-REJECT-INGRESS');
+
+  test('are refused all the same where they cannot be noted down, and are noted down once they can', async () => {
+    fake.failNext(({ program, input }) =>
+      program === 'ipset' && input.includes('hash:ip,port,ip') ? { exitCode: 1, stderr: 'no luck\n' } : undefined,
+    );
+    await settle(wanted([...WORLD, toDb('web')]));
+    expect(end()).toEqual(['-g NWPLCY-REJECT']);
+    expect(await kernel.records()).toEqual({
+      flows: [],
+      problem: 'Cannot run "ipset restore -exist": exit code 1, no luck',
+    });
+    await kernel.read({ thorough: true, ignore: new Set() });
+    await kernel.apply(wanted([...WORLD, toDb('web')]));
+    expect([end().length, end().at(-1)]).toEqual([4, '-g NWPLCY-REJECT']);
+    expect((await kernel.records()).problem).toBeUndefined();
+  });
+
+  test('are noted down anew where others have taken the sets away', async () => {
+    await settle(wanted(WORLD));
+    fake.tables.ipv4.commit(['-F NWPLCY-REJECT-INGRESS']);
+    fake.tables.ipv6.commit(['-F NWPLCY-REJECT-INGRESS']);
+    for (const family of [4, 6])
+      for (const part of ['', '-LAST']) fake.sets.restore([`destroy NWPLCY${family}-DENIED-INGRESS${part}`]);
+    await kernel.read({ thorough: false, ignore: new Set() });
+    await kernel.apply(wanted(WORLD));
+    expect([end().length, fake.sets.has('NWPLCY4-DENIED-INGRESS-LAST')]).toEqual([4, true]);
+  });
+});
