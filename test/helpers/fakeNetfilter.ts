@@ -93,7 +93,8 @@ export class FakeNetfilter {
   /** Returns the input of every transaction so far that changed something in the tables of a family. */
   transactions(family: IpFamily): readonly string[] {
     const program = `${family === 'ipv4' ? 'iptables' : 'ip6tables'}-nft-restore`;
-    return this.runs.filter((run) => run.program === program && !/^-[SC] /m.test(run.input)).map(({ input }) => input);
+    const leavesSomething = ({ input }: Run) => !/^-[SC] |^:NWPLCY-REJECT-TRIAL /m.test(input);
+    return this.runs.filter((run) => run.program === program && leavesSomething(run)).map(({ input }) => input);
   }
 
   async #serve(socket: Socket): Promise<void> {

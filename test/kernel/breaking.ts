@@ -3,6 +3,7 @@ import type { Backend } from '../../src/dataplane/backend.ts';
 import type { IptablesVariant } from '../../src/dataplane/iptables/sync.ts';
 import type { LabNode } from '../lab/node.ts';
 import { output } from '../lab/run.ts';
+import { withoutNoted } from '../lab/snapshot.ts';
 import { settledLines } from './settled.ts';
 
 /** The tables of nft that are ours, as nft calls them. */
@@ -21,7 +22,9 @@ export async function ownLines({ run }: LabNode, backend: Backend): Promise<read
       ? [['nft', '--stateless', 'list', 'ruleset']]
       : [...programsOf(backend).map((tool) => [`${tool}-save`]), ['ipset', 'save', '-sorted']];
   const texts = await Promise.all(commands.map(async (argv) => output(run, argv)));
-  return texts.map((text) => settledLines(text.replaceAll(/\[\d+:\d+\]/g, '')).filter((line) => isOurs.test(line)));
+  return texts.map((text) =>
+    settledLines(withoutNoted(text).replaceAll(/\[\d+:\d+\]/g, '')).filter((line) => isOurs.test(line)),
+  );
 }
 
 /** Returns all rules and sets of a node but ours, whatever writes them, and in nft's words with their handles: a rule made anew has another one. */

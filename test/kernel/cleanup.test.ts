@@ -138,8 +138,8 @@ test('without ipset there are no sets, and the rest goes', async () => {
   expect([exitCode, stdout]).toEqual([
     0,
     [
-      'iptables-nft ipv4: removed 2 jumps and 8 chains',
-      'iptables-nft ipv6: removed 2 jumps and 8 chains',
+      'iptables-nft ipv4: removed 2 jumps and 12 chains',
+      'iptables-nft ipv6: removed 2 jumps and 12 chains',
       '/run/kube-nwplcy: removed the runtime directory\n',
     ].join('\n'),
   ]);

@@ -76,7 +76,7 @@ describe.for(PLACES)('$mode, $backend', ({ mode, backend }) => {
       const rules = await output(node.run, ['iptables-nft', '-S']);
       const chains = [...rules.matchAll(/^-N (\S*NWPLCY-\S+)$/gm)].map(([, chain]) => chain ?? '');
       // The standing chains, two of each pod and the server's profile.
-      expect(chains.length).toBe(6 + 2 * 2 + 1);
+      expect(chains.length).toBe(10 + 2 * 2 + 1);
       // Each in one family and in the other, now in this order and now in that.
       for (const [index, chain] of chains.entries()) {
         const [flushed, deleted] = index % 2 === 0 ? tools : tools.toReversed();

@@ -2,7 +2,7 @@ import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Run } from './run.ts';
 
-/** What a network namespace's netfilter holds, by the command that shows it; comments, dates and counters are left out. */
+/** What a network namespace's netfilter holds, by the command that shows it; comments, dates, counters and what packets have put into sets are left out. */
 export type NetfilterSnapshot = Readonly<Record<string, string>>;
 
 const COMMANDS: readonly (readonly string[])[] = [
@@ -20,8 +20,18 @@ export async function netfilterSnapshot(run: Run): Promise<NetfilterSnapshot> {
   return snapshot;
 }
 
+const NOTED_BY_NFT = /^(\tset (?:denied|audited)-\S+ \{\n(?:\t\t(?!elements).*\n)*)\t\telements = \{[^}]*\}\n/gm;
+const NOTED_BY_IPSET = /^add NWPLCY[46]-(?:DENIED|AUDITED)-.*\n/gm;
+
+/** Returns a text of ipset or nft without what packets have put into sets. */
+export function withoutNoted(text: string): string {
+  return text.replaceAll(NOTED_BY_NFT, '$1').replaceAll(NOTED_BY_IPSET, '');
+}
+
 function withoutNoise(text: string): string {
-  const lines = text.split('\n').filter((line) => !line.startsWith('#'));
+  const lines = withoutNoted(text)
+    .split('\n')
+    .filter((line) => !line.startsWith('#'));
   return lines.map((line) => line.replace(/\[\d+:\d+\]/, '[0:0]')).join('\n');
 }
 

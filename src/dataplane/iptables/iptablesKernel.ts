@@ -35,7 +35,7 @@ export class IptablesKernel implements Kernel {
   constructor(tables: readonly Iptables[]) {
     this.#tables = tables;
     this.families = tables.map(({ family }) => family);
-    this.#records = new RecordSets(this.families);
+    this.#records = new RecordSets(tables);
   }
 
   size(): { readonly sets: number; readonly chains: number } {

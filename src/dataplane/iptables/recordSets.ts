@@ -1,21 +1,23 @@
-import type { IpFamily } from '../../net/family.ts';
 import { RECORD_PLACES } from '../../rules/flowRecords.ts';
 import { recordsOf, type FlowRecord, type RecordMember } from '../../rules/recordedFlows.ts';
-import { recordSetLines } from '../../rules/iptables/endChains.ts';
+import { recordSetLines, trialLines } from '../../rules/iptables/endChains.ts';
 import { parseRecordMembers } from '../../rules/iptables/recordMembers.ts';
 import { recordSetNames } from '../../rules/names.ts';
 import { CommandError } from '../commandError.ts';
+import type { Iptables } from './iptables.ts';
 import { countIpsetMembers, restoreIpsets, saveIpset } from './ipset.ts';
 
 /** The sets in which packets note down the flows that no rule allows. Rules are as strict without them, and tell nothing. */
 export class RecordSets {
-  readonly #families: readonly IpFamily[];
+  readonly #tables: readonly Pick<Iptables, 'family' | 'restore'>[];
   /** Whether all are there; `undefined` until somebody has looked. */
   #areThere: boolean | undefined;
+  /** Whether the kernel has taken rules that name them. */
+  #areNamed = false;
   #problem: string | undefined;
 
-  constructor(families: readonly IpFamily[]) {
-    this.#families = families;
+  constructor(tables: readonly Pick<Iptables, 'family' | 'restore'>[]) {
+    this.#tables = tables;
   }
 
   /** Why nothing is noted down, or `undefined`. */
@@ -30,23 +32,23 @@ export class RecordSets {
     this.#areThere = wanted.every((name) => names.has(name));
   }
 
-  /** Makes what is missing, and tells whether rules may name the sets. A kernel that cannot have them is seldom asked. */
+  /**
+   * Makes what is missing, and tells whether rules may name the sets. They are tried out before anything hangs on them; a kernel that cannot have sets or
+   * rules is seldom asked.
+   */
   async make(): Promise<boolean> {
-    if (this.#areThere !== undefined) return this.#areThere || this.#tryToMake();
-    this.found((await countIpsetMembers()).records, { thorough: false });
-    return this.make();
-  }
-
-  async #tryToMake(): Promise<boolean> {
     if (this.#problem !== undefined) return false;
     try {
-      await restoreIpsets(this.#places().flatMap(recordSetLines));
+      if (this.#areThere === undefined) this.found((await countIpsetMembers()).records, { thorough: false });
+      if (this.#areThere !== true) await restoreIpsets(this.#places().flatMap(recordSetLines));
       this.#areThere = true;
+      if (!this.#areNamed) for (const table of this.#tables) await table.restore(trialLines(table.family));
+      this.#areNamed = true;
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       this.#problem = error.message;
     }
-    return this.#areThere === true;
+    return this.#problem === undefined;
   }
 
   /** Returns what is noted down. Throws a CommandError. */
@@ -64,6 +66,7 @@ export class RecordSets {
   }
 
   #places() {
-    return RECORD_PLACES.filter(({ family }) => this.#families.includes(family));
+    const families = this.#tables.map(({ family }) => family);
+    return RECORD_PLACES.filter(({ family }) => families.includes(family));
   }
 }
