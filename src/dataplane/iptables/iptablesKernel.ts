@@ -35,7 +35,7 @@ export class IptablesKernel implements Kernel {
   constructor(tables: readonly Iptables[]) {
     this.#tables = tables;
     this.families = tables.map(({ family }) => family);
-    this.#records = new RecordSets(tables);
+    this.#records = new RecordSets(this.families);
   }
 
   size(): { readonly sets: number; readonly chains: number } {
@@ -118,10 +118,11 @@ export class IptablesKernel implements Kernel {
 
   /** Sets are filled before rules name them, each family's rules change in one transaction, and sets are destroyed when no rule names them any more. */
   async apply(wanted: Wanted): Promise<Applied> {
-    const isRecording = await this.#records.make();
     const filled = await this.#fillSets(wanted);
     const mark = memoized(wanted.claimMark);
-    const plans = await allDone(this.#tables.map((table) => this.#applyChains(table, { wanted, mark, isRecording })));
+    const plans = await this.#records.tryOut(async (isRecording) =>
+      allDone(this.#tables.map((table) => this.#applyChains(table, { wanted, mark, isRecording }))),
+    );
     this.#owesGeneration = false;
     const destroyed = await this.#destroySets(filled.stale, plans);
     const closed = this.#closed;

@@ -1,23 +1,23 @@
+import type { IpFamily } from '../../net/family.ts';
 import { RECORD_PLACES } from '../../rules/flowRecords.ts';
 import { recordsOf, type FlowRecord, type RecordMember } from '../../rules/recordedFlows.ts';
-import { recordSetLines, trialLines } from '../../rules/iptables/endChains.ts';
+import { recordSetLines } from '../../rules/iptables/endChains.ts';
 import { parseRecordMembers } from '../../rules/iptables/recordMembers.ts';
 import { recordSetNames } from '../../rules/names.ts';
 import { CommandError } from '../commandError.ts';
-import type { Iptables } from './iptables.ts';
 import { countIpsetMembers, restoreIpsets, saveIpset } from './ipset.ts';
 
 /** The sets in which packets note down the flows that no rule allows. Rules are as strict without them, and tell nothing. */
 export class RecordSets {
-  readonly #tables: readonly Pick<Iptables, 'family' | 'restore'>[];
+  readonly #families: readonly IpFamily[];
   /** Whether all are there; `undefined` until somebody has looked. */
   #areThere: boolean | undefined;
   /** Whether the kernel has taken rules that name them. */
-  #areNamed = false;
+  #areTaken = false;
   #problem: string | undefined;
 
-  constructor(tables: readonly Pick<Iptables, 'family' | 'restore'>[]) {
-    this.#tables = tables;
+  constructor(families: readonly IpFamily[]) {
+    this.#families = families;
   }
 
   /** Why nothing is noted down, or `undefined`. */
@@ -32,23 +32,36 @@ export class RecordSets {
     this.#areThere = wanted.every((name) => names.has(name));
   }
 
-  /**
-   * Makes what is missing, and tells whether rules may name the sets. They are tried out before anything hangs on them; a kernel that cannot have sets or
-   * rules is seldom asked.
-   */
+  /** Makes what is missing, and tells whether rules may name the sets. A kernel that cannot have them is seldom asked. */
   async make(): Promise<boolean> {
     if (this.#problem !== undefined) return false;
     try {
       if (this.#areThere === undefined) this.found((await countIpsetMembers()).records, { thorough: false });
       if (this.#areThere !== true) await restoreIpsets(this.#places().flatMap(recordSetLines));
       this.#areThere = true;
-      if (!this.#areNamed) for (const table of this.#tables) await table.restore(trialLines(table.family));
-      this.#areNamed = true;
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       this.#problem = error.message;
     }
     return this.#problem === undefined;
+  }
+
+  /**
+   * Writes rules, that name the sets if they may. A kernel that lacks one of their matches refuses all that is written with them: until it has once taken
+   * them, what fails is written without. Throws what `write` throws then.
+   */
+  async tryOut<T>(write: (isRecording: boolean) => Promise<T>): Promise<T> {
+    const isRecording = await this.make();
+    try {
+      const written = await write(isRecording);
+      this.#areTaken ||= isRecording;
+      return written;
+    } catch (error) {
+      if (!isRecording || this.#areTaken || !(error instanceof CommandError)) throw error;
+      const written = await write(false);
+      this.#problem = error.message;
+      return written;
+    }
   }
 
   /** Returns what is noted down. Throws a CommandError. */
@@ -66,7 +79,6 @@ export class RecordSets {
   }
 
   #places() {
-    const families = this.#tables.map(({ family }) => family);
-    return RECORD_PLACES.filter(({ family }) => families.includes(family));
+    return RECORD_PLACES.filter(({ family }) => this.#families.includes(family));
   }
 }

@@ -2,7 +2,6 @@ import type { IpFamily } from '../../net/family.ts';
 import { DIRECTIONS, MOST_RECORDS, RECORD_KINDS, RECORD_SECONDS, type RecordPlace } from '../flowRecords.ts';
 import { END_CHAINS, recordSetNames, REJECT_CHAIN } from '../names.ts';
 import type { Chain, Rule } from './chain.ts';
-import type { RestoreLines } from './podRestore.ts';
 
 /** Returns the chains in which a direction ends for what no rule allows. `isRecording`: there are the sets that packets fill. */
 export function endChains(family: IpFamily, { isRecording }: { readonly isRecording: boolean }): readonly Chain[] {
@@ -15,20 +14,6 @@ export function endChains(family: IpFamily, { isRecording }: { readonly isRecord
 }
 
 const LAST_RULES = { denied: `-g ${REJECT_CHAIN}`, audited: '-j RETURN' } as const;
-
-/** Returns a transaction that leaves nothing, and that fails where the kernel does not take the rules of the end chains. */
-export function trialLines(family: IpFamily): RestoreLines {
-  const rules = endChains(family, { isRecording: true }).flatMap((chain) => chain.rules);
-  const recording = rules.filter((rule) => rule.includes(' -j SET '));
-  return [
-    `:${TRIAL_CHAIN} - [0:0]`,
-    ...recording.map((rule) => `-A ${TRIAL_CHAIN} ${rule}`),
-    `-F ${TRIAL_CHAIN}`,
-    `-X ${TRIAL_CHAIN}`,
-  ];
-}
-
-const TRIAL_CHAIN = 'NWPLCY-REJECT-TRIAL';
 
 /** Returns, without records, those of the end chains that were found to hold something else, recording or not. */
 export function spoiltEndChains(found: ReadonlyMap<string, readonly Rule[]>, family: IpFamily): readonly Chain[] {
