@@ -10,6 +10,7 @@ const folders = [
   'browser',
   'source',
   'rules',
+  'trace',
   'dataplane',
   'rendezvous',
   'agent',
@@ -30,13 +31,27 @@ const imports: Readonly<Record<Folder, readonly Folder[]>> = {
   browser: ['net', 'kube', 'policy', 'page'],
   source: ['net', 'kube', 'policy'],
   rules: ['net', 'kube', 'policy'],
-  dataplane: ['net', 'files', 'kube', 'policy', 'rules'],
-  rendezvous: ['net', 'files', 'kube', 'source', 'rules'],
+  trace: ['net', 'kube', 'rules'],
+  dataplane: ['net', 'files', 'kube', 'policy', 'rules', 'trace'],
+  rendezvous: ['net', 'files', 'kube', 'policy', 'source', 'rules'],
   agent: ['net', 'kube', 'policy', 'page', 'source', 'rules', 'dataplane', 'rendezvous'],
   cni: ['net', 'files', 'kube', 'policy', 'rules', 'dataplane', 'rendezvous'],
   install: ['net', 'files', 'rules', 'dataplane', 'cni'],
   doctor: ['net', 'files', 'rules', 'dataplane', 'rendezvous', 'install'],
-  cli: ['net', 'kube', 'policy', 'page', 'source', 'rules', 'dataplane', 'rendezvous', 'agent', 'install', 'doctor'],
+  cli: [
+    'net',
+    'kube',
+    'policy',
+    'page',
+    'source',
+    'rules',
+    'trace',
+    'dataplane',
+    'rendezvous',
+    'agent',
+    'install',
+    'doctor',
+  ],
 };
 
 type Restriction = { readonly group: string[]; readonly message: string };
@@ -115,6 +130,7 @@ function outsideRestrictions(folder: Folder): readonly Restriction[] {
     case 'page':
     case 'browser':
     case 'rules':
+    case 'trace':
       return [{ group: ['node:*', ...libraries], message: `src/${folder} is pure` }];
     case 'files':
     case 'rendezvous':

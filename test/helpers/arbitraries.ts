@@ -1,7 +1,7 @@
 import * as fc from 'fast-check';
 import { MODE_ANNOTATION } from '../../src/kube/auditMode.ts';
 import { familyOf, type IpFamily } from '../../src/net/family.ts';
-import { ipNumber, networkOf } from './ipNumber.ts';
+import { ipNumber, networkOf } from '../../src/trace/ipNumber.ts';
 import { namespace, pod, policy, type LabelsManifest, type Manifest } from './manifests.ts';
 
 // Small alphabets, so that selectors, ports and networks hit and miss about equally often.

@@ -5,7 +5,8 @@ import type { Cidr } from '../../src/net/cidr.ts';
 import { familyOf } from '../../src/net/family.ts';
 import { PROTOCOLS } from '../../src/net/protocol.ts';
 import type { Endpoint, Flow } from '../../src/policy/flow.ts';
-import { ADDRESS_BITS, ipNumber, ipText } from './ipNumber.ts';
+import { ADDRESS_BITS, ipNumber } from '../../src/trace/ipNumber.ts';
+import { ipText } from './ipText.ts';
 
 /** One end of a flow with the address that it has in the flow's family. */
 type Addressed = Endpoint & { readonly address: string };

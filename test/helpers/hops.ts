@@ -4,7 +4,8 @@ import type { Pod } from '../../src/kube/pod.ts';
 import { familyOf } from '../../src/net/family.ts';
 import type { Protocol } from '../../src/net/protocol.ts';
 import type { Endpoint, Flow } from '../../src/policy/flow.ts';
-import { packet, type Packet } from './packet.ts';
+import type { Packet } from '../../src/trace/packet.ts';
+import { packet } from './packet.ts';
 import { hostInterfaceOf } from './nodeRules.ts';
 
 /**

@@ -1,8 +1,8 @@
-import { ipNumber } from './ipNumber.ts';
+import { ipNumber } from '../../src/trace/ipNumber.ts';
 import { interfaceNumber, TYPES, type TypeName } from './nftTypes.ts';
 import type { NftReader } from './nftTokens.ts';
 import type { TableFamily } from './nftRule.ts';
-import { hasFlow, type Packet } from './packet.ts';
+import { hasFlow, type Packet } from '../../src/trace/packet.ts';
 
 export type Hook = 'prerouting' | 'forward' | 'output';
 

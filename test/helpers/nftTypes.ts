@@ -1,4 +1,5 @@
-import { ADDRESS_BITS, ipNumber, ipText, networkOf } from './ipNumber.ts';
+import { ADDRESS_BITS, ipNumber, networkOf } from '../../src/trace/ipNumber.ts';
+import { ipText } from './ipText.ts';
 import type { IpFamily } from '../../src/net/family.ts';
 import type { Token } from './nftTokens.ts';
 import { RefusedError } from './restoreTable.ts';

@@ -1,5 +1,5 @@
 import { beforeEach, expect, test } from 'vitest';
-import { parseIpsetDump } from './ipsetDump.ts';
+import { parseIpsetDump } from '../../src/trace/iptables/ipsetDump.ts';
 import { SetTable } from './setTable.ts';
 
 let table: SetTable;

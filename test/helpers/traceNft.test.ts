@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { NftRuleset } from './nftRuleset.ts';
-import { packet, type Packet } from './packet.ts';
+import type { Packet } from '../../src/trace/packet.ts';
+import { packet } from './packet.ts';
 import { traceNft } from './traceNft.ts';
 
 // The shape of the tables by hand: pod web (10.1.0.2, fd00::2) admits the set of clients on 6379, pod db (10.1.0.3) may reach nothing but the network

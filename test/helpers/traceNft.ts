@@ -4,7 +4,7 @@ import type { BaseHook, NftChain, NftRule, NftTable, NftTables } from './nftMode
 import { ruleText } from './nftRulePrint.ts';
 import type { SetMarkStatement, TableFamily, Verdict } from './nftRule.ts';
 import type { NftRuleset } from './nftRuleset.ts';
-import { hasFlow, type Packet } from './packet.ts';
+import { hasFlow, type Packet } from '../../src/trace/packet.ts';
 import type { Trace } from './tracePacket.ts';
 
 /**

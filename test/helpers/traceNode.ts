@@ -8,7 +8,7 @@ import { NFT_FAMILIES } from '../../src/rules/nftables/table.ts';
 import { wantedTables } from '../../src/rules/nftables/wantedTables.ts';
 import { nodeContent, type RulesOptions } from './nodeRules.ts';
 import { NftRuleset } from './nftRuleset.ts';
-import type { Packet } from './packet.ts';
+import type { Packet } from '../../src/trace/packet.ts';
 import { rulesetText } from './ruleset.ts';
 import { traceNft } from './traceNft.ts';
 import { tracePacket, type Trace } from './tracePacket.ts';
@@ -27,12 +27,17 @@ export function nodeTracer(
     const texts = rulesetText(cluster, options);
     return (packet) => tracePacket(texts[packet.family], packet);
   }
+  const ruleset = nftRulesetOf(cluster, options);
+  return (packet) => traceNft(ruleset, packet);
+}
+
+/** Returns what nftables holds on a node where every pod with an address is attached. */
+export function nftRulesetOf(cluster: Cluster, options: RulesOptions): NftRuleset {
   const { policy, pods } = nodeContent(cluster, options);
   const nothing = { inet: undefined, bridge: undefined };
   const untouched = { chains: new Set<string>(), interfaces: new Set<string>() };
   const peers = new HeldSets(peerSets).plan(policy.groups);
   const plan = planTables(nothing, { wanted: wantedTables(pods, policy), peers, untouched, toMake: NFT_FAMILIES });
   const { commands } = withGeneration(plan, generationMark(1, DEFAULT_MARK_MASK));
-  const ruleset = NftRuleset.of(`${commands.join('\n')}\n`);
-  return (packet) => traceNft(ruleset, packet);
+  return NftRuleset.of(`${commands.join('\n')}\n`);
 }

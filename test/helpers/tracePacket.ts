@@ -1,7 +1,9 @@
 import type { IpFamily } from '../../src/net/family.ts';
-import { parseIpsetDump } from './ipsetDump.ts';
-import { hasFlow, type Packet } from './packet.ts';
-import { parseRulesDump, type Target, type TracedChain, type TracedRule } from './rulesDump.ts';
+import { parseIpsetDump } from '../../src/trace/iptables/ipsetDump.ts';
+import { runRule } from '../../src/trace/iptables/ruleReader.ts';
+import type { Packet } from '../../src/trace/packet.ts';
+import { walk } from '../../src/trace/walk.ts';
+import { parseRulesDump, type TracedChain } from './rulesDump.ts';
 
 /** One family's filter table as iptables writes or reads it, and the sets that its rules name as ipset does. */
 export interface RulesetText {
@@ -19,67 +21,22 @@ export interface Trace {
 
 /**
  * Follows one packet through rendered text and returns what becomes of it.
- * Throws an `Error` for text that the kernel would refuse and for every word in it that it does not know.
+ * Throws an `Error` for text that the kernel would refuse and for every word in it that is not understood, be it on the packet's way or not.
  */
 export function tracePacket(text: RulesetText, packet: Packet): Trace {
   const chains = chainsOf(text, packet.family);
-  const hook = chainNamed(chains, packet.hook);
-  const matchedRules: string[] = [];
-  const callers: Position[] = [];
-  let current = packet;
-  let position: Position | undefined = { chain: hook, index: 0 };
-  while (position !== undefined) {
-    const { chain, index }: Position = firstMatch(position, current);
-    const rule = chain.rules[index];
-    if (rule !== undefined) matchedRules.push(rule.text);
-    // The end of a chain returns like a rule that says so.
-    const target = rule?.target ?? END_OF_CHAIN;
-    position = { chain, index: index + 1 };
-    switch (target.kind) {
-      case 'accept':
-      case 'drop':
-      case 'reject':
-        return { verdict: target.kind, mark: current.connmark, matchedRules };
-      case 'connmark':
-        if (hasFlow(current))
-          current = { ...current, connmark: ((current.connmark & ~target.mask) ^ target.value) >>> 0 };
-        break;
-      case 'addToSet':
-        break;
-      case 'jump':
-        callers.push(position);
-        position = { chain: chainNamed(chains, target.chain), index: 0 };
-        break;
-      // A goto leaves nothing behind: whoever returns from there goes back to the last jump.
-      case 'goto':
-        position = { chain: chainNamed(chains, target.chain), index: 0 };
-        break;
-      case 'return':
-        position = callers.pop();
-    }
-  }
-  // Nobody is left to return to: the policy of the hook's own chain decides.
-  return { verdict: hook.policy ?? 'accept', mark: current.connmark, matchedRules };
+  const hook = chains.get(packet.hook);
+  if (hook === undefined) throw new Error(`Cannot trace: chain "${packet.hook}" is not declared`);
+  const table = { rulesOf: (name: string) => chains.get(name)?.rules, run: runRule, textOf: textOfRule };
+  const { end, steps, packet: left, reason } = walk(table, { start: packet.hook, packet });
+  if (end === 'unknown') throw new Error(`Cannot trace: ${reason}`);
+  // Where nobody is left to return to, the policy of the hook's own chain decides.
+  const verdict = end === 'end' ? (hook.policy ?? 'accept') : end;
+  return { verdict, mark: left.connmark, matchedRules: steps.map(({ rule }) => rule) };
 }
 
-const END_OF_CHAIN: Target = { kind: 'return' };
-
-interface Position {
-  readonly chain: TracedChain;
-  readonly index: number;
-}
-
-/** Returns the position of the first rule from here on that matches, or the end of the chain. */
-function firstMatch({ chain, index }: Position, packet: Packet): Position {
-  const isMatch = ({ matches }: TracedRule) => matches.every((match) => match(packet));
-  const found = chain.rules.findIndex((rule, at) => at >= index && isMatch(rule));
-  return { chain, index: found === -1 ? chain.rules.length : found };
-}
-
-function chainNamed(chains: ReadonlyMap<string, TracedChain>, name: string): TracedChain {
-  const chain = chains.get(name);
-  if (chain === undefined) throw new Error(`Cannot trace: chain "${name}" is not declared`);
-  return chain;
+function textOfRule({ text }: { readonly text: string }): string {
+  return text;
 }
 
 // Sweeps ask of one text many thousand times.

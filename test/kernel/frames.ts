@@ -1,5 +1,5 @@
 import { familyOf } from '../../src/net/family.ts';
-import { ADDRESS_BITS, ipNumber } from '../helpers/ipNumber.ts';
+import { ADDRESS_BITS, ipNumber } from '../../src/trace/ipNumber.ts';
 
 // Frames byte by byte: no program of a pod's sends what these say.
 

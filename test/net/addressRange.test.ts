@@ -3,7 +3,7 @@ import { describe, expect, test } from 'vitest';
 import { canonicalRange, networksOf, rangesOf } from '../../src/net/addressRange.ts';
 import { addressBits, cidrContains, firstValue, parseCidr, prefixOf, valueOf, type Cidr } from '../../src/net/cidr.ts';
 import { IP_FAMILIES, type IpFamily } from '../../src/net/family.ts';
-import { ipText } from '../helpers/ipNumber.ts';
+import { ipText } from '../helpers/ipText.ts';
 
 // Few addresses and many prefixes: networks are within each other, side by side, and the same.
 const SEEDS: Readonly<Record<IpFamily, readonly bigint[]>> = {

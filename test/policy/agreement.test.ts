@@ -10,7 +10,7 @@ import { flowText } from '../helpers/flowText.ts';
 import { flowsOf } from '../helpers/flows.ts';
 import { hopsOf, type Wiring } from '../helpers/hops.ts';
 import { clusterOf } from '../helpers/manifests.ts';
-import type { Packet } from '../helpers/packet.ts';
+import type { Packet } from '../../src/trace/packet.ts';
 import { nodeTracer, RENDERINGS, type Rendering } from '../helpers/traceNode.ts';
 
 const NODES = ['node-1', 'node-2'];

@@ -11,7 +11,7 @@ import type { Allow, Isolation, NodePolicy, PeerGroup } from '../../src/policy/m
 import { clusterManifests } from '../helpers/arbitraries.ts';
 import { flowsOf } from '../helpers/flows.ts';
 import { flowText } from '../helpers/flowText.ts';
-import { ADDRESS_BITS, ipNumber, networkOf } from '../helpers/ipNumber.ts';
+import { ADDRESS_BITS, ipNumber, networkOf } from '../../src/trace/ipNumber.ts';
 import { clusterOf, policy, type Manifest } from '../helpers/manifests.ts';
 import { familyOf } from '../../src/net/family.ts';
 

@@ -1,4 +1,4 @@
-import type { IpFamily } from '../../src/net/family.ts';
+import type { IpFamily } from '../net/family.ts';
 
 /** The width of an address. */
 export const ADDRESS_BITS: Readonly<Record<IpFamily, number>> = { ipv4: 32, ipv6: 128 };
@@ -6,7 +6,7 @@ export const ADDRESS_BITS: Readonly<Record<IpFamily, number>> = { ipv4: 32, ipv6
 const known = new Map<string, bigint>();
 
 /**
- * Returns an address as a number. Written apart from src/net, so that what is tested is not its own measure.
+ * Returns an address as a number. Written apart from src/net: what follows packets is what rules are measured by.
  * Throws an `Error` for anything that is not an address of the family.
  */
 export function ipNumber(text: string, family: IpFamily): bigint {
@@ -16,11 +16,6 @@ export function ipNumber(text: string, family: IpFamily): bigint {
   }
   known.set(text, number);
   return number;
-}
-
-/** Returns the text of an address, IPv6 in the form of RFC 5952 but for embedded IPv4. */
-export function ipText(number: bigint, family: IpFamily): string {
-  return family === 'ipv4' ? groups(number, { count: 4, bits: 8 }).join('.') : ipv6Text(number);
 }
 
 /** Returns the bits of an address that name its network. */
@@ -47,22 +42,4 @@ function ipv6Number(text: string): bigint | undefined {
   const all = [...head, ...Array<string>(missing).fill('0'), ...tail];
   if (!all.every((group) => /^[0-9a-f]{1,4}$/.test(group))) return undefined;
   return all.reduce((sum, group) => (sum << 16n) | BigInt(`0x${group}`), 0n);
-}
-
-function ipv6Text(number: bigint): string {
-  const text = groups(number, { count: 8, bits: 16 })
-    .map((group) => group.toString(16))
-    .join(':');
-  const runs = text.match(/\b0(:0)+\b/g) ?? [];
-  const longest = runs.toSorted((a, b) => b.length - a.length)[0];
-  if (longest === undefined) return text;
-  const at = new RegExp(`(^|:)${longest}(:|$)`);
-  return text.replace(at, '::');
-}
-
-function groups(number: bigint, { count, bits }: { readonly count: number; readonly bits: number }): readonly bigint[] {
-  return Array.from(
-    { length: count },
-    (_, index) => (number >> BigInt((count - 1 - index) * bits)) & ((1n << BigInt(bits)) - 1n),
-  );
 }

@@ -1,6 +1,7 @@
 import { describe, expect, test } from 'vitest';
-import { packet, type Packet } from './packet.ts';
-import { tracePacket, type RulesetText } from './tracePacket.ts';
+import type { Packet } from '../../../src/trace/packet.ts';
+import { packet } from '../../helpers/packet.ts';
+import { tracePacket, type RulesetText } from '../../helpers/tracePacket.ts';
 
 const GENERATION = '0x10000/0xffff0000';
 

@@ -1,7 +1,7 @@
-import type { IpFamily } from '../../src/net/family.ts';
-import { ADDRESS_BITS, ipNumber, networkOf } from './ipNumber.ts';
+import type { IpFamily } from '../../net/family.ts';
+import { ADDRESS_BITS, ipNumber, networkOf } from '../ipNumber.ts';
 import type { IpSet } from './ipsetDump.ts';
-import { hasFlow, type Packet } from './packet.ts';
+import { hasFlow, type Packet } from '../packet.ts';
 
 /** One match of a rule, ready to be asked. */
 export type Match = (packet: Packet) => boolean;
@@ -9,7 +9,7 @@ export type Match = (packet: Packet) => boolean;
 /** What a match depends on besides its own words. */
 export interface RuleContext {
   readonly family: IpFamily;
-  readonly sets: ReadonlyMap<string, IpSet>;
+  readonly sets: Pick<ReadonlyMap<string, IpSet>, 'get'>;
   /** The rule's `-p`, if it stood before the match. */
   readonly protocol: string | undefined;
 }
@@ -143,7 +143,10 @@ function connmark(options: ReadonlyMap<string, OptionUse>): Match {
 
 function mark(options: ReadonlyMap<string, OptionUse>): Match {
   const { value, mask } = parseMark(valueOf(options, '--mark'));
-  return (packet) => (packet.mark & mask) >>> 0 === value;
+  return (packet) => {
+    if (packet.mark === undefined) throw new Error('the mark of the packet is not known');
+    return (packet.mark & mask) >>> 0 === value;
+  };
 }
 
 const STATES = ['NEW', 'ESTABLISHED', 'RELATED', 'INVALID', 'UNTRACKED', 'DNAT'];
