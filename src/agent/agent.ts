@@ -2,13 +2,21 @@ import { watch } from 'node:fs';
 import type { Server } from 'node:net';
 import type { Logger } from 'pino';
 import type { Source } from '../source/source.ts';
-import { agentSocketPath, type AgentReply, type AgentRequest, type AgentStatus } from '../rendezvous/agentSocket.ts';
+import {
+  agentSocketPath,
+  type AgentReply,
+  type AgentRequest,
+  type AgentStatus,
+  type ExplainRequest,
+} from '../rendezvous/agentSocket.ts';
+import { ownAddresses } from '../dataplane/ownAddresses.ts';
 import { beat, endHeartbeat, HEARTBEAT_PERIOD_MS } from '../rendezvous/heartbeat.ts';
 import { makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { bridgeSysctls } from '../dataplane/bridgeSysctls.ts';
 import { CommandError } from '../dataplane/commandError.ts';
 import { serveLivePage, type LivePage, type LivePageOptions } from './livePage.ts';
 import { auditedIn } from './audited.ts';
+import { explainOnNode } from './explainOnNode.ts';
 import { serveMetrics, type ListenAddress } from './metrics.ts';
 import { AgentMetrics } from './metrics/agentMetrics.ts';
 import { NodeSync, type NodeSyncOptions, type PassCause } from './nodeSync.ts';
@@ -196,10 +204,33 @@ export class Agent {
     if (!this.#ended) this.#retry = setTimeout(() => this.#request(), RETRY_MS).unref();
   }
 
-  async #answer({ ask }: AgentRequest): Promise<AgentReply> {
-    if (ask === 'status') return { kind: 'status', status: this.#status() };
-    if (ask === 'denied') return { kind: 'denied', ...(await this.#sync.denied()) };
-    if (ask !== 'sync') return { kind: 'failed', message: 'Cannot answer: the request is of another version' };
+  async #answer(request: AgentRequest): Promise<AgentReply> {
+    switch (request.ask) {
+      case 'status':
+        return { kind: 'status', status: this.#status() };
+      case 'denied':
+        return { kind: 'denied', ...(await this.#sync.denied()) };
+      case 'sync':
+        return this.#answerSync();
+      case 'explain':
+        return this.#explain(request);
+      default:
+        return { kind: 'failed', message: 'Cannot answer: the request is of another version' };
+    }
+  }
+
+  #explain(request: ExplainRequest): AgentReply {
+    const { nodeName, backend, sourceName } = this.#options;
+    const known = this.#sync.known();
+    if (known === undefined)
+      return { kind: 'failed', message: `Cannot explain: the agent of ${nodeName} has not read everything yet` };
+    // Of an API server the agent asks for the pods that it needs.
+    const isPartial = sourceName.startsWith('kube:');
+    const answer = explainOnNode(request, { ...known, isPartial, nodeName, ownAddresses: ownAddresses() });
+    return { kind: 'explained', answer: { nodeName, backend, ...answer } };
+  }
+
+  async #answerSync(): Promise<AgentReply> {
     await this.#source.refresh();
     this.#records = 'all';
     do await this.#passes.run();

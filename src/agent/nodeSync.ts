@@ -1,8 +1,8 @@
 import { familyOf } from '../net/family.ts';
-import { NO_OBJECTS } from '../kube/cluster.ts';
+import { NO_OBJECTS, type Cluster } from '../kube/cluster.ts';
 import { objectKey } from '../kube/pod.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../rules/mark.ts';
-import { attachmentOf, idOf, QUARANTINE, type AttachedPod } from '../rules/pod.ts';
+import { attachmentOf, idOf, QUARANTINE, type AttachedPod, type PodHooks } from '../rules/pod.ts';
 import type { Source } from '../source/source.ts';
 import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import { deleteFlowsFrom } from '../dataplane/conntrack.ts';
@@ -54,6 +54,13 @@ export interface PassEnd {
 }
 
 const NOTHING_DONE: PassEnd = { looking: 0, changed: false };
+
+/** What a node's rules are made from. */
+export interface KnownNode {
+  /** It changes in place. */
+  readonly cluster: Cluster;
+  readonly pods: readonly PodHooks[];
+}
 
 /** One pass after the other: objects and attachments in, kernel and rendezvous files out. */
 export class NodeSync {
@@ -142,6 +149,12 @@ export class NodeSync {
     const bridged = this.#pods.filter(({ hooks }) => hooks.bridged).flatMap(({ hooks }) => hooks.addresses);
     const problem = bridgeFilterProblem(bridged);
     return problem === undefined ? undefined : `Cannot protect pods on a bridge: ${problem}`;
+  }
+
+  /** Returns the objects and the hooked pods that the kernel was last brought in step with; `undefined` before the first time. */
+  known(): KnownNode | undefined {
+    const cluster = this.#appliedAnswer?.view.cluster;
+    return cluster && { cluster, pods: this.#pods.map(({ hooks }) => hooks) };
   }
 
   /** Returns this part of the status. */

@@ -42,9 +42,11 @@ export function explainText(explanation: Explanation, places: ReadonlyMap<string
   return `${lines.join('\n')}\n`;
 }
 
-const INDENT = ' '.repeat(9);
+/** What stands before lines that belong to another. */
+export const INDENT = ' '.repeat(9);
 
-function sideLines({ direction, self, says, reasons }: SideWords): readonly string[] {
+/** Returns the lines of one end. */
+export function sideLines({ direction, self, says, reasons }: SideWords): readonly string[] {
   const reasonLines = reasons.flatMap(({ mark, text, lacking }) => [
     `${INDENT}${mark} ${text}`,
     ...lacking.map((lack) => `${INDENT}    ${lack}`),
@@ -78,7 +80,8 @@ function endText(end: End): string {
   return kind === 'outside' ? `${nameOf(end)} (no pod)` : nameOf(end);
 }
 
-function nameOf({ pod, address }: Pick<End, 'pod' | 'address'>): string {
+/** Returns an end as it is called within a sentence. */
+export function nameOf({ pod, address }: Pick<End, 'pod' | 'address'>): string {
   return printable(pod ?? address ?? 'an unknown address');
 }
 

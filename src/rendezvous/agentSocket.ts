@@ -1,15 +1,46 @@
+import type { Protocol } from '../net/protocol.ts';
+import type { Explanation } from '../policy/explain.ts';
+import type { PodHooks } from '../rules/pod.ts';
 import type { DeniedFlow } from './deniedFlow.ts';
 import type { SourceProblem, SourceState } from '../source/source.ts';
 
 /** What the command line can ask of the agent: JSON, sent whole and answered whole: each side closes when it has said it. */
-export type AgentRequest = { readonly ask: 'status' } | { readonly ask: 'sync' } | { readonly ask: 'denied' };
+export type AgentRequest = { readonly ask: 'status' | 'sync' | 'denied' } | ExplainRequest;
+
+/** The ends as the command line takes them: `NAMESPACE/POD` or an address. */
+export interface ExplainRequest {
+  readonly ask: 'explain';
+  readonly from: string;
+  readonly to: string;
+  readonly port: number;
+  readonly protocol: Protocol;
+}
 
 export type AgentReply =
   | { readonly kind: 'status'; readonly status: AgentStatus }
   | { readonly kind: 'synced'; readonly problems: readonly SourceProblem[] }
   /** `problem`: why nothing is noted down. */
   | { readonly kind: 'denied'; readonly flows: readonly DeniedFlow[]; readonly problem: string | undefined }
+  | { readonly kind: 'explained'; readonly answer: AgentExplanation }
   | { readonly kind: 'failed'; readonly message: string };
+
+/** A connection as the agent of a node judges it. */
+export interface AgentExplanation {
+  readonly nodeName: string;
+  /** What the agent writes rules by. */
+  readonly backend: string;
+  readonly explanation: Explanation;
+  /** Whether of other nodes' pods the agent knows only those that policies of its own pods name. */
+  readonly isPartial: boolean;
+  /** How the ends are hooked in that are pods of this node. */
+  readonly hooks: HookedEnds;
+}
+
+/** The ends of a connection that are pods of this node. */
+export interface HookedEnds {
+  readonly from?: PodHooks | undefined;
+  readonly to?: PodHooks | undefined;
+}
 
 /** How this node stands. Times are ISO 8601. */
 export interface AgentStatus {

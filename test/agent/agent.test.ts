@@ -67,6 +67,8 @@ async function start(metricsAddress?: ListenAddress): Promise<Agent> {
 }
 
 const ask = (what: 'status' | 'sync') => askAgent({ ask: what }, { runtimeDir, timeoutMs: 10_000 });
+const explain = (from: string, to: string) =>
+  askAgent({ ask: 'explain', from, to, port: 80, protocol: 'TCP' }, { runtimeDir, timeoutMs: 10_000 });
 const isWritten = () => fake.transactions('ipv4').length > 0;
 const soon = (check: () => void) => vi.waitFor(check, { timeout: 4000, interval: 10 });
 
@@ -82,6 +84,14 @@ describe('before the source has listed everything once', () => {
     changed();
     await ask('status');
     expect([fake.runs, readHeartbeat(runtimeDir), readdirSync(`${runtimeDir}/expected`)]).toEqual([[], undefined, []]);
+  });
+
+  test('explain has no answer', async () => {
+    await start();
+    expect(await explain('shop/web', '10.0.0.9')).toEqual({
+      kind: 'failed',
+      message: 'Cannot explain: the agent of node-1 has not read everything yet',
+    });
   });
 
   test('sync waits', async () => {
@@ -110,6 +120,25 @@ describe('an agent in sync', () => {
     const record = attachment('shop/web');
     writeAttachment(runtimeDir, record);
     await soon(() => expect(isAcknowledged(runtimeDir, record)).toBe(true));
+  });
+
+  test('explains connections by what it knows, as it is now', async () => {
+    await start();
+    await ask('sync');
+    const open = await explain('shop/web', '10.0.0.9');
+    expect(open).toMatchObject({
+      kind: 'explained',
+      answer: { nodeName: 'node-1', backend: 'iptables-nft', isPartial: false },
+    });
+    const deny = policy('shop/deny', { podSelector: {}, policyTypes: ['Egress'] });
+    state = { ...state, cluster: clusterOf([...WORLD, deny]) };
+    changed();
+    await ask('sync');
+    const allowed = [open, await explain('shop/web', '10.0.0.9')].map(
+      (reply) => reply.kind === 'explained' && reply.answer.explanation.allowed,
+    );
+    expect(allowed).toEqual([true, false]);
+    expect(await explain('shop/nobody', '10.0.0.9')).toMatchObject({ kind: 'failed' });
   });
 
   test('sync tells what the source could not use, and asks it anew first', async () => {

@@ -281,7 +281,9 @@ class Node {
 
 function settled(chains: KernelChains['chains']) {
   const some = [...chains].filter(([name]) => name !== 'KUBE-NWPLCY-CHAIN');
-  return new Map(some.map(([name, rules]) => [name, /(?:GRESS|SOURCES|PROFILES)$/.test(name) ? rules.toSorted() : rules]));
+  return new Map(
+    some.map(([name, rules]) => [name, /(?:GRESS|SOURCES|PROFILES)$/.test(name) ? rules.toSorted() : rules]),
+  );
 }
 
 interface Call {

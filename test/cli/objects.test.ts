@@ -100,6 +100,6 @@ test('another source is bad usage', async () => {
   const { exitCode, stderr } = await runCommand(explainCommand, ['--source', 'file:/x', ...QUESTION]);
   expect({ exitCode, stderr }).toEqual({
     exitCode: 2,
-    stderr: "error: option '--source <source>' argument 'file:/x' is invalid. expected dir:PATH or kube\n",
+    stderr: "error: option '--source <source>' argument 'file:/x' is invalid. expected agent, dir:PATH or kube\n",
   });
 });
