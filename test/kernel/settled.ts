@@ -43,9 +43,10 @@ export function settledLines(text: string): readonly string[] {
   return keyed.toSorted((a, b) => (a.key < b.key ? -1 : Number(a.key > b.key))).map(({ line }) => line);
 }
 
-/** Where a hook stands depends on what else came and went: iptables' are all shown where ADD puts them. */
+/** Where a hook stands depends on what else came and went: iptables' are all shown where ADD puts them, and not once more in the words of nft. */
 function withoutBuckets(text: string): string {
   return text
+    .replaceAll(/^table ip6? filter \{\n[^]*?^\}\n?/gm, '')
     .replaceAll(/^(?:-N |:)NWPLCY-B[EIS]-.*\n/gm, '')
     .replaceAll(/^-A NWPLCY-(?:EGRESS|INGRESS|SOURCES) .*-g NWPLCY-B[EIS]-.*\n/gm, '')
     .replaceAll(/^-A NWPLCY-BE-.* -g NWPLCY-SOURCES\n/gm, '')
