@@ -1,6 +1,6 @@
 import type { Direction } from '../kube/networkPolicy.ts';
-import { isPodChain, REJECT_CHAIN } from '../rules/names.ts';
-import { REFUSE_CHAIN } from '../rules/nftables/names.ts';
+import { END_CHAINS, isPodChain } from '../rules/names.ts';
+import { NFT_END_CHAINS } from '../rules/nftables/names.ts';
 import type { Step } from './walk.ts';
 
 /** Returns the direction of the pod that refuses everything because nobody knows it: its own chain leads straight to where refusals end. */
@@ -11,6 +11,7 @@ export function quarantinedSide(steps: readonly Step[]): Direction | undefined {
 }
 
 function isQuarantine({ chain, rule }: Step): boolean {
-  if (isPodChain(chain)) return rule.endsWith(`-g ${REJECT_CHAIN}`);
-  return /^inet (?:to|from)-[A-Z2-7]+$/.test(chain) && rule === `goto ${REFUSE_CHAIN}`;
+  if (isPodChain(chain)) return Object.values(END_CHAINS.denied).some((end) => rule.endsWith(`-g ${end}`));
+  if (!/^inet (?:to|from)-[A-Z2-7]+$/.test(chain)) return false;
+  return Object.values(NFT_END_CHAINS.denied).some((end) => rule === `goto ${end}`);
 }

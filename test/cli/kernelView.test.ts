@@ -79,7 +79,7 @@ const STEPS = [
   { chain: 'inet to-pods', rule: 'ip daddr vmap @ingress4' },
   { chain: 'inet to-AAAA', rule: 'goto profile-B' },
 ];
-const QUARANTINE = [{ chain: 'inet to-AAAA', rule: 'goto refuse' }];
+const QUARANTINE = [{ chain: 'inet to-AAAA', rule: 'goto refuse-ingress' }];
 
 interface Seen {
   readonly way: Partial<Way>;
@@ -129,7 +129,7 @@ describe('what people read', () => {
                shop/db is quarantined: refused everything until an agent knows it
                no agent is at work on this node, the rules are as they were left: start "kube-nwplcy agent"
       kernel   refuses it (nftables, both ends)
-                 inet to-AAAA: goto refuse
+                 inet to-AAAA: goto refuse-ingress
       "
     `);
   });
@@ -175,9 +175,9 @@ describe('what people read', () => {
 });
 
 test.for([
-  { chain: 'NWPLCY-PI-AAAA', rule: '-g NWPLCY-REJECT', quarantined: 'ingress' },
-  { chain: 'NWPLCY-PE-AAAA', rule: '-s 10.0.0.1/32 -g NWPLCY-REJECT', quarantined: 'egress' },
-  { chain: 'inet from-AAAA', rule: 'goto refuse', quarantined: 'egress' },
+  { chain: 'NWPLCY-PI-AAAA', rule: '-g NWPLCY-REJECT-INGRESS', quarantined: 'ingress' },
+  { chain: 'NWPLCY-PE-AAAA', rule: '-s 10.0.0.1/32 -g NWPLCY-REJECT-EGRESS', quarantined: 'egress' },
+  { chain: 'inet from-AAAA', rule: 'goto refuse-egress', quarantined: 'egress' },
   { chain: 'inet profile-AAAA', rule: 'goto refuse', quarantined: undefined },
   { chain: 'NWPLCY-AAAA', rule: '-g NWPLCY-REJECT', quarantined: undefined },
 ])('refused by $chain: quarantined $quarantined', ({ chain, rule, quarantined }) => {

@@ -16,11 +16,13 @@ describe('/metrics of a running agent', () => {
     const node = cluster.lab.node(1);
     await cluster.agent(1).stop();
     await cluster.startAgent(1, { args: ['--metrics-addr', ADDRESS] });
-    await node.addPod({ namespace: 'shop', name: 'server' });
+    const server = await node.addPod({ namespace: 'shop', name: 'server' });
+    const client = await node.addPod({ namespace: 'clients', name: 'client', listens: false });
     cluster.lab.manifests.apply(policy('shop/deny', { podSelector: {} }));
     // A label of a problem comes from outside.
     cluster.lab.manifests.write('bad"\u001b.yaml', 'kind: Pod\n');
     await node.product(['sync']);
+    await client.probe.dial([{ address: server.addresses[0] ?? '', port: 80, protocol: 'TCP' }]);
     const program = `fetch('http://${ADDRESS}/metrics').then(async (page) => process.stdout.write(await page.text()))`;
     text = await output(node.run, [process.execPath, '-e', program]);
   });
@@ -31,9 +33,12 @@ describe('/metrics of a running agent', () => {
   });
 
   test('tells what happened', () => {
-    expect(text).toMatch(/^kube_nwplcy_pods_attached 1$/m);
+    expect(text).toMatch(/^kube_nwplcy_pods_attached 2$/m);
     expect(text).toMatch(/^kube_nwplcy_pods_isolated 1$/m);
-    expect(text).toMatch(/^kube_nwplcy_attachments_total\{event="add"\} 1$/m);
+    expect(text).toMatch(/^kube_nwplcy_attachments_total\{event="add"\} 2$/m);
+    expect(text).toMatch(
+      /^kube_nwplcy_denied_packets_total\{pod="shop\/server",direction="ingress",audit="false"\} 1$/m,
+    );
     expect(text).toMatch(/^kube_nwplcy_source_changes_total\{kind="NetworkPolicy"\} 1$/m);
     expect(text).toMatch(/^kube_nwplcy_source_lag_seconds_count [1-9]/m);
     expect(text).toMatch(/^kube_nwplcy_source_problem\{where=".*bad\\"\\\\u\{1b\}\.yaml",line="\d*"\} 1$/m);

@@ -28,6 +28,8 @@ export function parseIpsetDump(text: string): ReadonlyMap<string, IpSet> {
 }
 
 interface FilledSet extends IpSet {
+  /** Whether packets fill it, for people to read: the way of no packet hangs on what is in it. */
+  readonly isNotes?: true;
   /** Returns false if the member is in the set already. */
   add(member: string, nomatch: boolean): boolean;
 }
@@ -75,6 +77,7 @@ function create(sets: Map<string, FilledSet>, { at, name, rest: [type = '', ...o
 function add(sets: ReadonlyMap<string, FilledSet>, { at, name, rest: [member = '', ...options] }: Command): void {
   const set = sets.get(name);
   if (set === undefined) throw refusal(at, `set "${name}" is not declared`);
+  if (set.isNotes === true) return;
   if (options.length > 1 || (options[0] ?? 'nomatch') !== 'nomatch')
     throw refusal(at, `unknown option "${options.join(' ')}"`);
   if (!set.add(member, options.length === 1)) throw refusal(at, `"${member}" is in set "${name}" already`);
@@ -134,11 +137,11 @@ function hashIpPort(family: IpFamily): FilledSet {
   };
 }
 
-/** Packets fill it, to be read by people: the way of no packet hangs on what is in it. */
 function hashIpPortIp(family: IpFamily): FilledSet {
   return {
     family,
     dimensions: 3,
+    isNotes: true,
     contains: () => false,
     add: () => true,
   };
