@@ -14,6 +14,7 @@ import { beat, endHeartbeat, HEARTBEAT_PERIOD_MS } from '../rendezvous/heartbeat
 import { makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
 import { bridgeSysctls } from '../dataplane/bridgeSysctls.ts';
 import { CommandError } from '../dataplane/commandError.ts';
+import { DeniedTeller, type EventWriter } from './deniedTeller.ts';
 import { serveLivePage, type LivePage, type LivePageOptions } from './livePage.ts';
 import { auditedIn } from './audited.ts';
 import { explainOnNode } from './explainOnNode.ts';
@@ -32,6 +33,8 @@ export interface AgentOptions extends NodeSyncOptions {
   readonly metricsAddress: ListenAddress | undefined;
   /** How the page of who reaches whom is served; nowhere if missing. */
   readonly page?: LivePageOptions | undefined;
+  /** Where refusals are told of; nowhere if missing. */
+  readonly events?: EventWriter | undefined;
 }
 
 /** How often a look at the kernel is thorough: every chain and every set member, not the likely ones alone. */
@@ -55,6 +58,7 @@ export class Agent {
   readonly #stops: (() => void)[] = [];
   #server: Server | undefined;
   #page: LivePage | undefined;
+  readonly #teller: DeniedTeller | undefined;
   #look: PassCause['look'] = 'thorough';
   #records: Set<string> | 'all' = 'all';
   #lookedAt = 0;
@@ -71,6 +75,8 @@ export class Agent {
     this.#log = options.log;
     this.#metrics = new AgentMetrics(options, () => this.#status());
     this.#sync = new NodeSync({ ...options, metrics: this.#metrics });
+    const { events, nodeName, log } = options;
+    this.#teller = events && new DeniedTeller({ events, nodeName, log, sync: this.#sync });
   }
 
   /** Begins. Throws an AgentRunningError when another agent serves this runtime directory, or the file system's error. */
@@ -96,6 +102,7 @@ export class Agent {
     });
     const timer = setInterval(() => this.#tick(), HEARTBEAT_PERIOD_MS);
     this.#stops.push(() => clearInterval(timer));
+    this.#teller?.start();
     this.#hearSource();
   }
 
@@ -104,7 +111,7 @@ export class Agent {
     this.#ended = true;
     for (const stop of this.#stops) stop();
     endHeartbeat(this.#options.runtimeDir);
-    await this.#source.stop();
+    await Promise.all([this.#source.stop(), this.#teller?.stop()]);
     await this.#passes.idle();
     this.#server?.close();
   }

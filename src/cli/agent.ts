@@ -17,22 +17,14 @@ import { openKernel } from '../dataplane/openKernel.ts';
 import { fileSystemFailure } from '../install/failure.ts';
 import { readBackendChoice, writeBackendChoice } from '../rendezvous/backendChoice.ts';
 import { DEFAULT_RUNTIME_DIR, makeRuntimeDir } from '../rendezvous/runtimeDir.ts';
-import { apiServerSource } from '../source/api/apiServerSource.ts';
-import { directorySource } from '../source/directory.ts';
-import type { Source } from '../source/source.ts';
 import { VERSION } from '../version.ts';
 import { agentLog, LOG_FORMATS, LOG_LEVELS, type LogOptions } from './agentLog.ts';
-import { connectApiServer } from './apiServer.ts';
+import { openSource, type AgentSourceOptions } from './agentSource.ts';
 import type { CommandIo } from './io.ts';
 import { pageAsset } from './pageAsset.ts';
-import { parseSource, type SourceChoice } from './sourceChoice.ts';
+import { parseSource } from './sourceChoice.ts';
 
-interface AgentCommandOptions extends LogOptions {
-  readonly nodeName: string;
-  readonly source: SourceChoice;
-  readonly kubeconfig: string | undefined;
-  readonly shareAddresses: boolean;
-  readonly runtimeDir: string;
+interface AgentCommandOptions extends LogOptions, AgentSourceOptions {
   readonly backend: 'auto' | Backend;
   readonly metricsAddr: ListenAddress | undefined;
   readonly uiAddr: ListenAddress | undefined;
@@ -54,6 +46,7 @@ export function agentCommand(io: CommandIo): Command {
     )
     .option('--kubeconfig <file>', 'how to reach the API server (default: as a pod of the cluster does)')
     .option('--no-share-addresses', "do not tell other nodes of new pods' addresses before the API server does")
+    .option('--denied-events', "tell of what was refused by Events at this node's pods; needs --source kube", false)
     .option('--runtime-dir <dir>', 'the directory shared with the plugin', DEFAULT_RUNTIME_DIR)
     .addOption(
       new Option('--backend <backend>', 'how rules get into the kernel').choices(['auto', ...BACKENDS]).default('auto'),
@@ -78,7 +71,9 @@ export function agentCommand(io: CommandIo): Command {
         .default('json'),
     )
     .addHelpText('after', HELP)
-    .action(async (options: AgentCommandOptions) => {
+    .action(async (options: AgentCommandOptions, command: Command) => {
+      if (options.deniedEvents && options.source.kind !== 'kube')
+        command.error('error: --denied-events needs --source kube: there is no API server to write Events to');
       try {
         await runAgent(options, { env: io.env, log: agentLog(options) });
       } catch (error) {
@@ -104,23 +99,6 @@ function parseListenAddress(text: string): ListenAddress {
   if (host === undefined || port === undefined || Number(port) > 65_535)
     throw new InvalidArgumentError('expected HOST:PORT, e.g. 127.0.0.1:9473');
   return { host: host === '' ? '::' : host, port: Number(port) };
-}
-
-/** Returns the source, and what people call it. Throws an Error that says what is missing. */
-async function openSource(
-  { source, kubeconfig, shareAddresses, nodeName, runtimeDir }: AgentCommandOptions,
-  { env, log }: { readonly env: Environment; readonly log: Logger },
-): Promise<{ readonly source: Source; readonly name: string }> {
-  if (source.kind === 'directory') {
-    const { path } = source;
-    return { source: directorySource({ path, stateDir: `${runtimeDir}/manifests` }), name: `dir:${path}` };
-  }
-  const connection = await connectApiServer(kubeconfig, env);
-  const warn = (message: string) => log.warn(message);
-  return {
-    source: apiServerSource({ connection, nodeName, pods: 'needed', shareAddresses, warn }),
-    name: `kube:${connection.server}`,
-  };
 }
 
 async function runAgent(
@@ -151,13 +129,14 @@ async function startAgent(
   // From now on the plugin uses it too, whenever no agent is there to say so.
   makeRuntimeDir(runtimeDir);
   writeBackendChoice(runtimeDir, choice.backend);
-  const { source, name: sourceName } = await openSource(options, { env, log });
+  const { source, name: sourceName, events } = await openSource(options, { env, log });
   const agent = new Agent({
     version: VERSION,
     nodeName,
     runtimeDir,
     source,
     sourceName,
+    events,
     backend: choice.backend,
     backendReason: choice.reason,
     metricsAddress: metricsAddr,

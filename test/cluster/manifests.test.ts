@@ -24,7 +24,7 @@ beforeAll(async () => {
 });
 afterAll(() => lab.stop());
 
-describe.for(['kube-nwplcy.yaml', 'cleanup.yaml', 'flannel/access.yaml'])('%s', (file) => {
+describe.for(['kube-nwplcy.yaml', 'cleanup.yaml', 'denied-events.yaml', 'flannel/access.yaml'])('%s', (file) => {
   test('is accepted as it is, without an unknown field', async () => {
     await api.admin.apply({ apiVersion: 'v1', kind: 'Namespace', metadata: { name: 'kube-flannel' } });
     const objects = manifestObjects(file);

@@ -3,6 +3,7 @@ import { manifestObjects, type ManifestObject } from './manifests.ts';
 
 const own = manifestObjects('kube-nwplcy.yaml');
 const inFlannel = manifestObjects('flannel/access.yaml');
+const forEvents = manifestObjects('denied-events.yaml');
 
 test('the product is one namespace, one account, what that may do, and one DaemonSet', () => {
   expect(own.map(nameOf)).toEqual([
@@ -52,6 +53,18 @@ describe.for([
     expect(policy.variables.find((variable) => variable.name === 'byAgent')?.expression).toBe(
       `request.userInfo.username == 'system:serviceaccount:${account}'`,
     );
+  });
+});
+
+test('what lets agents write Events is apart, and lets the same account create them and no more', () => {
+  expect(forEvents.map(nameOf)).toEqual([
+    'ClusterRole kube-nwplcy-denied-events',
+    'ClusterRoleBinding kube-nwplcy-denied-events',
+  ]);
+  expect(rulesOf(forEvents, 'ClusterRole')).toEqual([{ apiGroups: [''], resources: ['events'], verbs: ['create'] }]);
+  expect(forEvents[1]).toMatchObject({
+    roleRef: { kind: 'ClusterRole', name: 'kube-nwplcy-denied-events' },
+    subjects: [{ kind: 'ServiceAccount', name: 'kube-nwplcy', namespace: 'kube-nwplcy' }],
   });
 });
 
