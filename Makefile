@@ -15,7 +15,7 @@ $(error Cannot build for "$(ARCH)": ARCH is x64 or arm64)
 endif
 packing := $(triple.$(ARCH))-strip=binutils-$(subst _,-,$(triple.$(ARCH)))
 running := iptables=iptables ipset=ipset conntrack=conntrack nft=nftables ip=iproute2 modprobe=kmod \
-	/usr/lib/cni/bridge=containernetworking-plugins chromium=chromium
+	/usr/lib/cni/bridge=containernetworking-plugins chromium=chromium tcpdump=tcpdump
 
 .PHONY: build test test-slow demo screenshots bench check types lint formatted unused format clean
 

@@ -257,6 +257,7 @@ export class Agent {
       source: { from: sourceName, inSyncSince: this.#inSyncSince, ...source },
       backend: { name: backend, reason: backendReason, families: kernel.families },
       bridgeNetfilter: bridgeSysctls(),
+      nflog: kernel.flowLog(),
       policies: cluster.policies.size,
       audit: auditedIn(cluster),
       ...this.#sync.report(),

@@ -29,6 +29,7 @@ interface AgentCommandOptions extends LogOptions, AgentSourceOptions {
   readonly metricsAddr: ListenAddress | undefined;
   readonly uiAddr: ListenAddress | undefined;
   readonly uiAllowRemote: boolean;
+  readonly nflogGroup: number | undefined;
 }
 
 /** `agent`: runs until SIGTERM or SIGINT, which leave the kernel's rules in force. */
@@ -47,6 +48,11 @@ export function agentCommand(io: CommandIo): Command {
     .option('--kubeconfig <file>', 'how to reach the API server (default: as a pod of the cluster does)')
     .option('--no-share-addresses', "do not tell other nodes of new pods' addresses before the API server does")
     .option('--denied-events', "tell of what was refused by Events at this node's pods; needs --source kube", false)
+    .addOption(
+      new Option('--nflog-group <number>', 'log what was refused to this NFLOG group, for ulogd or tcpdump').argParser(
+        parseNflogGroup,
+      ),
+    )
     .option('--runtime-dir <dir>', 'the directory shared with the plugin', DEFAULT_RUNTIME_DIR)
     .addOption(
       new Option('--backend <backend>', 'how rules get into the kernel').choices(['auto', ...BACKENDS]).default('auto'),
@@ -101,6 +107,12 @@ function parseListenAddress(text: string): ListenAddress {
   return { host: host === '' ? '::' : host, port: Number(port) };
 }
 
+function parseNflogGroup(text: string): number {
+  if (!/^[0-9]{1,5}$/.test(text) || Number(text) > 65_535)
+    throw new InvalidArgumentError('expected a number from 0 to 65535');
+  return Number(text);
+}
+
 async function runAgent(
   options: AgentCommandOptions,
   { env, log }: { readonly env: Environment; readonly log: Logger },
@@ -124,8 +136,8 @@ async function startAgent(
   options: AgentCommandOptions,
   { choice, env, log }: { readonly choice: BackendChoice; readonly env: Environment; readonly log: Logger },
 ): Promise<Agent> {
-  const { nodeName, runtimeDir, metricsAddr, uiAddr } = options;
-  const kernel = await openKernel(choice.backend, { env, log });
+  const { nodeName, runtimeDir, metricsAddr, uiAddr, nflogGroup } = options;
+  const kernel = await openKernel(choice.backend, { env, log, nflogGroup });
   // From now on the plugin uses it too, whenever no agent is there to say so.
   makeRuntimeDir(runtimeDir);
   writeBackendChoice(runtimeDir, choice.backend);

@@ -28,6 +28,7 @@ function rowsOf({ status, hookProblems }: SeenNode): readonly Row[] {
     ['backend', `${backend.name} (${backend.reason}), ${backend.families.join(' and ')}`],
     ['hooks', hooksText(status, hookProblems)],
     ['bridge', bridgeText(status)],
+    ...logRows(status),
     ['policies', `${status.policies}`],
     ...auditRows(status),
     ...podRows(status),
@@ -38,6 +39,14 @@ function rowsOf({ status, hookProblems }: SeenNode): readonly Row[] {
     ['last sync', lastSync === undefined ? 'never' : `${lastSync.at}, took ${lastSync.milliseconds} ms`],
     ...(failure === undefined ? [] : [['failure', printable(failure)] as const]),
     ...source.problems.map((problem) => ['problem', printable(problemText(problem))] as const),
+  ];
+}
+
+function logRows({ nflog }: AgentStatus): readonly Row[] {
+  if (nflog === undefined) return [];
+  const { group, problem } = nflog;
+  return [
+    ['log', `NFLOG group ${group}${problem === undefined ? '' : `, which the kernel refuses: ${printable(problem)}`}`],
   ];
 }
 

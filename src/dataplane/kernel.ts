@@ -3,6 +3,7 @@ import type { FlowRecord } from '../rules/recordedFlows.ts';
 import type { Mark } from '../rules/mark.ts';
 import type { AttachedPod, PodHooks, PodJudgements } from '../rules/pod.ts';
 import type { WantedPolicy } from '../rules/wanted.ts';
+import type { FlowLogState } from './flowLog.ts';
 
 export interface Wanted {
   readonly policy: WantedPolicy;
@@ -26,6 +27,12 @@ export interface Records {
   readonly flows: readonly FlowRecord[];
   /** Why nothing is noted down; `undefined` where it is. */
   readonly problem: string | undefined;
+}
+
+/** What is wanted of a kernel for good. */
+export interface KernelOptions {
+  /** The NFLOG group to which it logs what no rule allows; to none if missing. */
+  readonly nflogGroup?: number | undefined;
 }
 
 /**
@@ -56,6 +63,9 @@ export interface Kernel {
 
   /** Reads what was noted down, which nothing else here makes anything of. Throws a CommandError. */
   records(): Promise<Records>;
+
+  /** Returns how the log stands that was asked for; `undefined` where none was. */
+  flowLog(): FlowLogState | undefined;
 
   /** Calls back when others have changed what is ours, as far as that can be heard of. Returns what ends it. */
   listen(onChange: () => void): () => void;

@@ -5,7 +5,7 @@ import { CommandError } from './commandError.ts';
 import { Iptables } from './iptables/iptables.ts';
 import { IptablesKernel } from './iptables/iptablesKernel.ts';
 import type { IptablesVariant } from './iptables/sync.ts';
-import type { Kernel } from './kernel.ts';
+import type { Kernel, KernelOptions } from './kernel.ts';
 import { NftKernel } from './nftables/nftKernel.ts';
 import { nftProblem } from './nftables/version.ts';
 import type { Environment } from './tools.ts';
@@ -13,12 +13,12 @@ import type { Environment } from './tools.ts';
 /** Returns the agent's way into a backend. Throws an Error that says what this node lacks for it. */
 export async function openKernel(
   backend: Backend,
-  { env, log }: { readonly env: Environment; readonly log: Logger },
+  { env, log, ...options }: KernelOptions & { readonly env: Environment; readonly log: Logger },
 ): Promise<Kernel> {
-  if (backend !== 'nftables') return new IptablesKernel(await usableTables(backend, log));
+  if (backend !== 'nftables') return new IptablesKernel(await usableTables(backend, log), options);
   const problem = nftProblem(env);
   if (problem !== undefined) throw new Error(`Cannot use the backend "nftables": ${problem}`);
-  return new NftKernel();
+  return new NftKernel(options);
 }
 
 /** IPv4 must work. A kernel without IPv6 tables has no IPv6 packets to judge. */

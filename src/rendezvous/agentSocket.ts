@@ -69,6 +69,8 @@ export interface AgentStatus {
   };
   /** What br_netfilter is set to in the agent's network namespace, by sysctl; `undefined` where the module is not loaded. */
   readonly bridgeNetfilter: Readonly<Record<string, string>> | undefined;
+  /** The NFLOG group that refusals are logged to, and why they are not; `undefined` where no log is wanted. */
+  readonly nflog?: { readonly group: number; readonly problem: string | undefined } | undefined;
   readonly policies: number;
   /** What is in audit mode: `namespace NAME`, `policy NAMESPACE/NAME`. */
   readonly audit: readonly string[];

@@ -33,6 +33,14 @@ test('a node that is well says so first, and takes one screen', () => {
   `);
 });
 
+test('a log that was asked for is told, and why there is none', () => {
+  const row = (problem: string | undefined) => /^log .*$/m.exec(told({ ...whole, nflog: { group: 5, problem } }))?.[0];
+  expect([row(undefined), row('no\u001b luck')]).toEqual([
+    'log        NFLOG group 5',
+    'log        NFLOG group 5, which the kernel refuses: no\\u{1b} luck',
+  ]);
+});
+
 test('what needs a person is named first, with what to do', () => {
   const text = told(
     {

@@ -2,7 +2,7 @@ import type { KernelChains } from '../../src/rules/iptables/kernelChains.ts';
 import { jumpStates } from '../../src/rules/iptables/kernelChains.ts';
 
 const BUILT_IN = ['INPUT', 'FORWARD', 'OUTPUT'];
-const TARGETS = ['ACCEPT', 'DROP', 'RETURN', 'REJECT', 'CONNMARK', 'SET'];
+const TARGETS = ['ACCEPT', 'DROP', 'RETURN', 'REJECT', 'CONNMARK', 'SET', 'NFLOG'];
 const MAX_NAME = 28;
 
 /** The kernel does not do what a transaction says. */
@@ -87,7 +87,9 @@ export class RestoreTable {
 
   #check(chains: Chains, rule: string): void {
     const [, how, target = ''] =
-      / ?-([jg]) (\S+)(?: --\S+ \S+| --add-set \S+ \S+(?: --exist)? --timeout \d+)?$/.exec(rule) ?? [];
+      / ?-([jg]) (\S+)(?: --\S+ \S+| --add-set \S+ \S+(?: --exist)? --timeout \d+| --nflog-prefix "[^"]{1,63}"(?: --nflog-group \d+)? --nflog-size \d+)?$/.exec(
+        rule,
+      ) ?? [];
     if (how === undefined) throw new RefusedError('the rule has no target at its end');
     const isTarget = how === 'j' && TARGETS.includes(target);
     if (!isTarget && (BUILT_IN.includes(target) || !chains.has(target))) throw new RefusedError(`no chain "${target}"`);

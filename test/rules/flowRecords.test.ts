@@ -86,6 +86,11 @@ test('an end chain that holds neither what it should, recording or not, is told'
     new Map(endChains('ipv4', { isRecording }).map(({ name, rules }) => [name, rules]));
   expect([spoiltEndChains(found(true), 'ipv4'), spoiltEndChains(found(false), 'ipv4')]).toEqual([[], []]);
   expect(spoiltEndChains(new Map(), 'ipv4')).toEqual([]);
+  for (const isRecording of [true, false])
+    for (const nflogGroup of [0, 65_535]) {
+      const logging = endChains('ipv4', { isRecording, nflogGroup }).map(({ name, rules }) => [name, rules] as const);
+      expect(spoiltEndChains(new Map(logging), 'ipv4')).toEqual([]);
+    }
   const spoilt = new Map([...found(true), ['NWPLCY-REJECT-EGRESS', []], ['NWPLCY-REJECT-INGRESS', ['-j RETURN']]]);
   expect(spoiltEndChains(spoilt, 'ipv4')).toEqual([
     { name: 'NWPLCY-REJECT-EGRESS', rules: ['-g NWPLCY-REJECT'] },

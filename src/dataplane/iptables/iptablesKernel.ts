@@ -8,11 +8,13 @@ import type { Mark } from '../../rules/mark.ts';
 import { isBucketChain, PROFILES_CHAIN } from '../../rules/names.ts';
 import { targetOf, type Rule } from '../../rules/iptables/chain.ts';
 import { HOOK_CHAINS, podHookRules, withHooks } from '../../rules/iptables/hooks.ts';
+import type { EndForm } from '../../rules/iptables/endChains.ts';
 import { podChains } from '../../rules/iptables/podChains.ts';
 import { attachmentOf, type PodHooks, type PodJudgements } from '../../rules/pod.ts';
 import { podChainNames } from '../../rules/iptables/podRestore.ts';
 import { wantedChains } from '../../rules/iptables/wantedChains.ts';
-import type { Applied, Kernel, Records, Wanted } from '../kernel.ts';
+import { FlowLog, type FlowLogState } from '../flowLog.ts';
+import type { Applied, Kernel, KernelOptions, Records, Wanted } from '../kernel.ts';
 import { countIpsetMembers, readIpsets, restoreIpsets } from './ipset.ts';
 import type { Iptables } from './iptables.ts';
 import { RecordSets } from './recordSets.ts';
@@ -27,12 +29,14 @@ export class IptablesKernel implements Kernel {
   readonly #chains = new Map<IpFamily, KernelChains>();
   readonly #sets = new HeldSets(addressSets);
   readonly #records: RecordSets;
+  readonly #log: FlowLog;
   // A crash between a set's change and the generation leaves no trace: whoever starts raises it once.
   #owesGeneration = true;
   /** Whether something was closed since `apply` last told. */
   #closed = false;
 
-  constructor(tables: readonly Iptables[]) {
+  constructor(tables: readonly Iptables[], { nflogGroup }: KernelOptions = {}) {
+    this.#log = new FlowLog(nflogGroup);
     this.#tables = tables;
     this.families = tables.map(({ family }) => family);
     this.#records = new RecordSets(this.families);
@@ -64,6 +68,7 @@ export class IptablesKernel implements Kernel {
   async #readSets(thorough: boolean): Promise<void> {
     const { peers, records } = await countIpsetMembers();
     this.#records.found(records, { thorough });
+    if (thorough) this.#log.tryAgain();
     if (!thorough && this.#sets.hasSizes(peers)) return;
     this.#sets.found(await readIpsets());
   }
@@ -111,6 +116,10 @@ export class IptablesKernel implements Kernel {
     return { flows: await this.#records.read(), problem: this.#records.problem };
   }
 
+  flowLog(): FlowLogState | undefined {
+    return this.#log.state;
+  }
+
   /** Nobody tells of changes in the tables of iptables: they are looked for. */
   listen(): () => void {
     return () => undefined;
@@ -120,8 +129,10 @@ export class IptablesKernel implements Kernel {
   async apply(wanted: Wanted): Promise<Applied> {
     const filled = await this.#fillSets(wanted);
     const mark = memoized(wanted.claimMark);
-    const plans = await this.#records.tryOut(async (isRecording) =>
-      allDone(this.#tables.map((table) => this.#applyChains(table, { wanted, mark, isRecording }))),
+    const write = async (ends: EndForm) =>
+      allDone(this.#tables.map((table) => this.#applyChains(table, { wanted, mark, ends })));
+    const plans = await this.#log.tryOut(async (nflogGroup) =>
+      this.#records.tryOut(async (isRecording) => write({ isRecording, nflogGroup })),
     );
     this.#owesGeneration = false;
     const destroyed = await this.#destroySets(filled.stale, plans);
@@ -159,14 +170,10 @@ export class IptablesKernel implements Kernel {
 
   async #applyChains(
     table: Iptables,
-    {
-      wanted,
-      mark,
-      isRecording,
-    }: { readonly wanted: Wanted; readonly mark: () => Mark; readonly isRecording: boolean },
+    { wanted, mark, ends }: { readonly wanted: Wanted; readonly mark: () => Mark; readonly ends: EndForm },
   ): Promise<ChainPlan> {
     const { family } = table;
-    const chains = wantedChains(wanted.pods, { family, profiles: wanted.policy.profiles, isRecording });
+    const chains = wantedChains(wanted.pods, { family, profiles: wanted.policy.profiles, ends });
     const pending = new Set([
       ...chains.pending,
       ...chainsOf(wanted.leaving),

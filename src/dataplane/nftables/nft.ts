@@ -12,6 +12,13 @@ export async function commitNft(commands: NftCommands): Promise<void> {
   if (result.failed) throw failure(COMMIT_ARGUMENTS, result);
 }
 
+/** Runs a transaction that is never committed. Throws a CommandError where the kernel would refuse it. */
+export async function checkNft(commands: NftCommands): Promise<void> {
+  const args = ['--check', ...COMMIT_ARGUMENTS];
+  const result = await runProgram('nft', { args, input: `${commands.join('\n')}\n` });
+  if (result.failed) throw failure(args, result);
+}
+
 /** Returns one of our tables as it is in the kernel, or `undefined` where there is none. Throws a CommandError. */
 export async function readTable(family: NftFamily): Promise<NftTable | undefined> {
   const args = listArguments(family);

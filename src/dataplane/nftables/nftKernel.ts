@@ -1,16 +1,19 @@
 import { IP_FAMILIES } from '../../net/family.ts';
 import { HeldSets, type FoundSet, type SetPlan } from '../../rules/heldSets.ts';
+import { addRules } from '../../rules/nftables/commands.ts';
+import { logRule } from '../../rules/nftables/endChains.ts';
 import { withGeneration } from '../../rules/nftables/generation.ts';
 import { nftPodChainNames } from '../../rules/nftables/names.ts';
 import { peerSets, withoutPeers, type NftPeerSet } from '../../rules/nftables/peerSets.ts';
 import { familiesToMake, planTables, type NftPlan, type Untouched } from '../../rules/nftables/plan.ts';
 import { withoutPods, withPod } from '../../rules/nftables/podChanges.ts';
-import type { NftCommands, NftTables } from '../../rules/nftables/table.ts';
+import { at, type NftCommands, type NftTables } from '../../rules/nftables/table.ts';
 import { wantedTables } from '../../rules/nftables/wantedTables.ts';
 import { attachmentOf, idOf, type AttachedPod, type PodHooks, type PodJudgements } from '../../rules/pod.ts';
-import type { Applied, Kernel, Records, Wanted } from '../kernel.ts';
+import { FlowLog, type FlowLogState } from '../flowLog.ts';
+import type { Applied, Kernel, KernelOptions, Records, Wanted } from '../kernel.ts';
 import { NftMonitor } from './monitor.ts';
-import { commitNft, readSets, readTable } from './nft.ts';
+import { checkNft, commitNft, readSets, readTable } from './nft.ts';
 import { readRecords } from './recordSets.ts';
 
 /** What this node's kernel holds in our two tables. Every change is one transaction; what it leaves stale goes in a second one. */
@@ -19,6 +22,7 @@ export class NftKernel implements Kernel {
   /** Without the sets of peers. */
   #tables: NftTables = { inet: undefined, bridge: undefined };
   readonly #peers = new HeldSets(peerSets);
+  readonly #log: FlowLog;
   // An agent before may have closed something and not lived to begin a generation.
   #owesGeneration = true;
   /** Whether something was closed since `apply` last told. */
@@ -33,6 +37,10 @@ export class NftKernel implements Kernel {
   /** The pods of the last `apply`, and those that were leaving then, by `idOf`. */
   #pods: ReadonlyMap<string, PodHooks> = new Map();
 
+  constructor({ nflogGroup }: KernelOptions = {}) {
+    this.#log = new FlowLog(nflogGroup);
+  }
+
   size(): { readonly sets: number; readonly chains: number } {
     const { inet, bridge } = this.#tables;
     return {
@@ -46,6 +54,7 @@ export class NftKernel implements Kernel {
     const isHeard = this.#monitor?.isAlive === true && !this.#monitor.isOverdue;
     if (!thorough && !this.#isDoubtful && isHeard) return false;
     this.#isDoubtful = false;
+    if (thorough) this.#log.tryAgain();
     this.#monitor?.reset();
     try {
       const [inet, bridge] = await Promise.all([readTable('inet'), readTable('bridge')]);
@@ -88,6 +97,10 @@ export class NftKernel implements Kernel {
     return { flows: await readRecords(), problem: undefined };
   }
 
+  flowLog(): FlowLogState | undefined {
+    return this.#log.state;
+  }
+
   async apply({ policy, pods, leaving, unsettled, claimMark }: Wanted): Promise<Applied> {
     const underWay = pods.filter(({ judgements }) => judgements === undefined);
     const untouched = this.#untouched([...underWay.map(({ hooks }) => hooks), ...unsettled], leaving);
@@ -117,7 +130,8 @@ export class NftKernel implements Kernel {
     { policy, untouched }: Pick<Wanted, 'policy'> & { readonly untouched: Untouched },
   ): Promise<{ readonly plan: NftPlan; readonly peers: SetPlan<NftPeerSet> }> {
     const settled = pods.filter(({ judgements }) => judgements !== undefined);
-    const wanted = wantedTables(settled, policy);
+    const nflogGroup = await this.#log.tryOut(loggable);
+    const wanted = wantedTables(settled, { ...policy, nflogGroup });
     const peers = await this.#planPeers(policy);
     // What was planned here has nothing in it that cannot be changed.
     const toMake = this.#hasLooked ? familiesToMake(this.#tables, { wanted, misfits: peers.misfits }) : [];
@@ -125,7 +139,12 @@ export class NftKernel implements Kernel {
     this.#hasLooked = true;
     if (toMake.includes('inet')) this.#peers.found(NO_SETS);
     const all = this.#peers.plan(policy.groups);
-    const options = { wanted: wantedTables(pods, policy), peers: all, untouched: NOTHING_UNTOUCHED, toMake };
+    const options = {
+      wanted: wantedTables(pods, { ...policy, nflogGroup }),
+      peers: all,
+      untouched: NOTHING_UNTOUCHED,
+      toMake,
+    };
     return { plan: planTables(this.#tables, options), peers: all };
   }
 
@@ -164,6 +183,17 @@ export class NftKernel implements Kernel {
     }
     this.#monitor?.confirm();
   }
+}
+
+/** Returns the group again. Throws a CommandError where the kernel would refuse to log to it. */
+async function loggable(
+  group: number | undefined,
+  { isTaken }: { readonly isTaken: boolean },
+): Promise<number | undefined> {
+  if (group === undefined || isTaken) return group;
+  const rules = [logRule({ kind: 'denied', direction: 'ingress' }, group)];
+  await checkNft([`add table ${at('inet')}`, ...addRules('inet', { name: 'try-log', rules })]);
+  return group;
 }
 
 const NOTHING_UNTOUCHED: Untouched = { chains: new Set(), interfaces: new Set() };

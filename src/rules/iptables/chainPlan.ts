@@ -1,6 +1,6 @@
 import type { IpFamily } from '../../net/family.ts';
 import type { Rule } from './chain.ts';
-import { endChains } from './endChains.ts';
+import { endChains, type EndForm } from './endChains.ts';
 import { entryChain, isEntryChain, JUMPS, rejectChain, STANDING_CHAINS } from './entryChains.ts';
 import type { KernelChains } from './kernelChains.ts';
 import type { Mark } from '../mark.ts';
@@ -16,8 +16,8 @@ export interface WantedChains extends WantedHooks {
   /** By name; what is led to before what leads there. */
   readonly profiles: ReadonlyMap<string, readonly Rule[]>;
   readonly podChains: ReadonlyMap<string, readonly Rule[]>;
-  /** Whether there are the sets in which packets note down the flows that no rule allows. */
-  readonly isRecording: boolean;
+  /** What becomes of flows that no rule allows, besides. */
+  readonly ends: EndForm;
 }
 
 export interface ChainPlan {
@@ -38,7 +38,7 @@ export interface ChainPlan {
 export function planChains(actual: KernelChains, wanted: WantedChains, family: IpFamily): ChainPlan {
   const after = new Progress(actual.chains);
   const isJudging = isEntryChain(after.get(ENTRY_CHAIN) ?? [], family);
-  const standing = standingLines(actual, { family, after, isRecording: wanted.isRecording });
+  const standing = standingLines(actual, { family, after, ends: wanted.ends });
   const profiles = profileLines(wanted.profiles, after);
   const pods = [...contentLines(wanted.podChains, after), ...hookPlan(wanted, after)];
   const { lines: stale, left } = staleLines(wanted, after);
@@ -74,28 +74,28 @@ export function withGeneration(
  */
 function standingLines(
   { jumps }: KernelChains,
-  {
-    family,
-    after,
-    isRecording,
-  }: { readonly family: IpFamily; readonly after: Progress; readonly isRecording: boolean },
+  { family, after, ends }: { readonly family: IpFamily; readonly after: Progress; readonly ends: EndForm },
 ): RestoreLines {
   const missing = STANDING_CHAINS.filter((name) => !after.chains.has(name));
   for (const name of missing) after.set(name, []);
   return [
     ...missing.map((chain) => `-N ${chain}`),
-    ...contentLines(isRecording ? RECORDING_CHAINS[family] : SILENT_CHAINS[family], after),
+    ...contentLines(lastChains(family, ends), after),
     ...jumpLines(jumps),
   ];
 }
 
-const RECORDING_CHAINS = { ipv4: lastChains('ipv4', true), ipv6: lastChains('ipv6', true) };
-const SILENT_CHAINS = { ipv4: lastChains('ipv4', false), ipv6: lastChains('ipv6', false) };
+const knownLast = new Map<string, ReadonlyMap<string, readonly Rule[]>>();
 
 /** The same objects each time tell at once that nothing has changed. */
-function lastChains(family: IpFamily, isRecording: boolean): ReadonlyMap<string, readonly Rule[]> {
-  const chains = [rejectChain(family), ...endChains(family, { isRecording })];
-  return new Map(chains.map(({ name, rules }) => [name, rules]));
+function lastChains(family: IpFamily, ends: EndForm): ReadonlyMap<string, readonly Rule[]> {
+  const key = `${family} ${ends.isRecording} ${ends.nflogGroup}`;
+  const known = knownLast.get(key);
+  if (known !== undefined) return known;
+  const chains = [rejectChain(family), ...endChains(family, ends)];
+  const made = new Map(chains.map(({ name, rules }) => [name, rules]));
+  knownLast.set(key, made);
+  return made;
 }
 
 function jumpLines(jumps: KernelChains['jumps']): RestoreLines {

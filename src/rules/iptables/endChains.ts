@@ -1,25 +1,48 @@
 import type { IpFamily } from '../../net/family.ts';
+import { LOG_BYTES, LOG_PACE, logPrefix } from '../flowLog.ts';
 import { DIRECTIONS, MOST_RECORDS, RECORD_KINDS, RECORD_SECONDS, type RecordPlace } from '../flowRecords.ts';
 import { END_CHAINS, recordSetNames, REJECT_CHAIN } from '../names.ts';
 import type { Chain, Rule } from './chain.ts';
 
-/** Returns the chains in which a direction ends for what no rule allows. `isRecording`: there are the sets that packets fill. */
-export function endChains(family: IpFamily, { isRecording }: { readonly isRecording: boolean }): readonly Chain[] {
+/** What the end chains do besides refusing, or letting pass. */
+export interface EndForm {
+  /** There are the sets that packets fill. */
+  readonly isRecording: boolean;
+  /** The NFLOG group to which packets are logged; `undefined`: to none. Only an agent asks for one. */
+  readonly nflogGroup?: number | undefined;
+}
+
+/** Returns the chains in which a direction ends for what no rule allows. */
+export function endChains(family: IpFamily, { isRecording, nflogGroup }: EndForm): readonly Chain[] {
   return RECORD_KINDS.flatMap((kind) =>
-    DIRECTIONS.map((direction) => ({
-      name: END_CHAINS[kind][direction],
-      rules: isRecording ? recordingRules({ kind, direction, family }) : [LAST_RULES[kind]],
-    })),
+    DIRECTIONS.map((direction) => {
+      const place = { kind, direction, family };
+      const logging = nflogGroup === undefined ? [] : [logRule(place, nflogGroup)];
+      const recording = isRecording ? recordingRules(place) : [];
+      return { name: END_CHAINS[kind][direction], rules: [...logging, ...recording, LAST_RULES[kind]] };
+    }),
   );
 }
 
+/** As `iptables -S` prints it, which leaves out group 0. */
+function logRule(place: RecordPlace, group: number): Rule {
+  const pace = `-m limit --limit ${LOG_PACE.perSecond}/sec --limit-burst ${LOG_PACE.burst}`;
+  const to = group === 0 ? '' : ` --nflog-group ${group}`;
+  return `${pace} ${LOGS} --nflog-prefix "${logPrefix(place)}"${to} --nflog-size ${LOG_BYTES}`;
+}
+
+const LOGS = '-j NFLOG';
+
 const LAST_RULES = { denied: `-g ${REJECT_CHAIN}`, audited: '-j RETURN' } as const;
 
-/** Returns, without records, those of the end chains that were found to hold something else, recording or not. */
+/** Returns, without records, those of the end chains that were found to hold something else, recording or not. That they log changes no verdict. */
 export function spoiltEndChains(found: ReadonlyMap<string, readonly Rule[]>, family: IpFamily): readonly Chain[] {
   const recording = endChains(family, { isRecording: true });
   return endChains(family, { isRecording: false }).filter(({ name, rules }, index) => {
-    const text = found.get(name)?.join('\n');
+    const text = found
+      .get(name)
+      ?.filter((rule) => !rule.includes(` ${LOGS} `))
+      .join('\n');
     return text !== undefined && text !== rules.join('\n') && text !== recording[index]?.rules.join('\n');
   });
 }
@@ -45,7 +68,6 @@ function recordingRules(place: RecordPlace): readonly Rule[] {
     `-m conntrack --ctstate INVALID ${LAST_RULES[place.kind]}`,
     `-m set --match-set ${flows} ${KEY} -j SET --add-set ${last} ${KEY} --exist --timeout ${seconds}`,
     `-m set ! --match-set ${flows} ${KEY} ! --update-counters ${PACE[place.kind]} -j SET --add-set ${flows} ${KEY} --timeout ${seconds}`,
-    LAST_RULES[place.kind],
   ];
 }
 

@@ -49,7 +49,7 @@ export function nodeText({ policy, pods }: NodeContent): NodeText {
   );
   const notes = chainNotes({ policy, pods });
   const rulesOf = (family: IpFamily) => {
-    const chains = wantedChains(pods, { family, profiles: policy.profiles, isRecording: true });
+    const chains = wantedChains(pods, { family, profiles: policy.profiles });
     const plan = planChains(NOTHING_IN_KERNEL, chains, family);
     const { lines } = withGeneration(plan, { family, mark: generationMark(1, DEFAULT_MARK_MASK) });
     return restoreText(withNotes(lines, /^(?::|-N )(\S+)/, notes));

@@ -1,6 +1,7 @@
 import { familyOf, type IpFamily } from '../../net/family.ts';
 import type { Rule } from './chain.ts';
 import type { WantedChains } from './chainPlan.ts';
+import type { EndForm } from './endChains.ts';
 import { podHookRules, type Hook, type HookChain } from './hooks.ts';
 import { EGRESS_CHAIN, INGRESS_CHAIN, SOURCES_CHAIN } from '../names.ts';
 import { QUARANTINE, type AttachedPod, type PodHooks, type PodJudgements } from '../pod.ts';
@@ -15,8 +16,8 @@ export function wantedChains(
   {
     family,
     profiles,
-    isRecording = true,
-  }: { readonly family: IpFamily; readonly profiles: WantedPolicy['profiles']; readonly isRecording?: boolean },
+    ends = RECORDING,
+  }: { readonly family: IpFamily; readonly profiles: WantedPolicy['profiles']; readonly ends?: EndForm },
 ): WantedChains {
   // ADD writes only in the families of the pod's addresses; the lock of the other family is the agent's from the start.
   const isPending = ({ hooks, judgements }: AttachedPod) =>
@@ -25,10 +26,12 @@ export function wantedChains(
   return {
     ...ofPods(own, family),
     profiles: profileRules(profiles, family),
-    isRecording,
+    ends,
     pending: new Set(pods.filter(isPending).flatMap((pod) => podChainNames(pod.hooks))),
   };
 }
+
+const RECORDING: EndForm = { isRecording: true };
 
 type OfPods = Pick<WantedChains, 'podChains' | 'hooks'>;
 

@@ -1,5 +1,6 @@
 import type { IpFamily } from '../../net/family.ts';
 import type { Direction } from '../../kube/networkPolicy.ts';
+import { LOG_BYTES, LOG_PACE, logPrefix } from '../flowLog.ts';
 import {
   DIRECTIONS,
   MOST_RECORDS,
@@ -11,11 +12,24 @@ import {
 import { NFT_END_CHAINS, nftRecordSetNames, REFUSE_CHAIN } from './names.ts';
 import type { NftChain, NftRule, NftSet } from './table.ts';
 
-/** Returns the chains in which a direction ends for what no rule allows, by name. */
-export function endChains(): readonly (readonly [string, NftChain])[] {
+/** Returns the chains in which a direction ends for what no rule allows, by name; `nflogGroup`: they log to that group, what only an agent asks for. */
+export function endChains({ nflogGroup }: { readonly nflogGroup?: number } = {}): readonly (readonly [
+  string,
+  NftChain,
+])[] {
   return RECORD_KINDS.flatMap((kind) =>
-    DIRECTIONS.map((direction) => [NFT_END_CHAINS[kind][direction], endChain(kind, direction)] as const),
+    DIRECTIONS.map((direction) => {
+      const { rules, ...chain } = endChain(kind, direction);
+      const logging = nflogGroup === undefined ? [] : [logRule({ kind, direction }, nflogGroup)];
+      return [NFT_END_CHAINS[kind][direction], { ...chain, rules: [...logging, ...rules] }] as const;
+    }),
   );
+}
+
+/** As nft prints it. */
+export function logRule(place: Pick<RecordPlace, 'kind' | 'direction'>, group: number): NftRule {
+  const pace = `limit rate ${LOG_PACE.perSecond}/second burst ${LOG_PACE.burst} packets`;
+  return `${pace} log prefix "${logPrefix(place)}" group ${group} snaplen ${LOG_BYTES}`;
 }
 
 const LAST_RULES = { denied: `goto ${REFUSE_CHAIN}`, audited: 'return' } as const;

@@ -1,6 +1,7 @@
 import { areSame } from '../areSame.ts';
 import { QUARANTINE, type AttachedPod, type PodHooks, type PodJudgements } from '../pod.ts';
 import type { WantedPolicy } from '../wanted.ts';
+import { endChains } from './endChains.ts';
 import { podTable, type PodElement, type PodTable } from './podTable.ts';
 import { profileChains } from './profileRules.ts';
 import { STANDING_TABLES } from './standing.ts';
@@ -9,24 +10,26 @@ import type { NftChain, NftFamily, NftSet, NftTable } from './table.ts';
 /** Returns what both tables should hold beside the sets of peers; the chains of the generation are left empty. The same objects for the same. */
 export function wantedTables(
   pods: readonly AttachedPod[],
-  { profiles }: Pick<WantedPolicy, 'profiles'>,
+  { profiles, nflogGroup }: Pick<WantedPolicy, 'profiles'> & { readonly nflogGroup?: number | undefined },
 ): Readonly<Record<NftFamily, NftTable>> {
   const own = pods.map(podTableOf);
-  const isSame = last?.profiles === profiles && areSame(own, last.own);
+  const isSame = last?.profiles === profiles && last.nflogGroup === nflogGroup && areSame(own, last.own);
   if (last !== undefined && isSame) return last.tables;
   const { inet, bridge } = STANDING_TABLES;
   const chains = new Map<string, NftChain>(inet.chains);
+  if (nflogGroup !== undefined) for (const [name, chain] of endChains({ nflogGroup })) chains.set(name, chain);
   for (const profile of profiles.values()) for (const [name, chain] of profileChains(profile)) chains.set(name, chain);
   for (const pod of own) for (const [name, chain] of pod.chains) chains.set(name, chain);
   const sets = filledSets(own.map(({ elements }) => elements));
   const tables = { inet: { chains, sets: sets.inet }, bridge: { chains: bridge.chains, sets: sets.bridge } };
-  last = { profiles, own, tables };
+  last = { profiles, nflogGroup, own, tables };
   return tables;
 }
 
 let last:
   | {
       readonly profiles: WantedPolicy['profiles'];
+      readonly nflogGroup: number | undefined;
       readonly own: readonly PodTable[];
       readonly tables: Readonly<Record<NftFamily, NftTable>>;
     }

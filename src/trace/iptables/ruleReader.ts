@@ -17,7 +17,7 @@ export interface TracedRule {
   /** The rule's line, for people. */
   readonly text: string;
   readonly matches: readonly Match[];
-  readonly target: Target | MarkTarget | SetTarget;
+  readonly target: Target | MarkTarget | NoteTarget;
 }
 
 /** The flow's mark becomes (mark & ~mask) ^ value. */
@@ -27,8 +27,8 @@ interface MarkTarget {
   readonly mask: number;
 }
 
-/** The address is noted in a set, which nothing hangs on that is followed. */
-interface SetTarget {
+/** The packet is noted in a set or logged, which nothing hangs on that is followed. */
+interface NoteTarget {
   readonly kind: 'note';
 }
 
@@ -158,16 +158,26 @@ class RuleReader {
         return { kind: 'connmark', ...parseMark(this.#next()) };
       case 'SET':
         return this.#readSet();
+      case 'NFLOG':
+        return this.#readLog() ?? { kind: 'jump', chain: name };
       default:
         return { kind: 'jump', chain: name };
     }
   }
 
-  #readSet(): SetTarget {
+  #readSet(): NoteTarget {
     this.#expect('--add-set');
     this.#next();
     this.#next();
     while (this.#take('--exist') || (this.#take('--timeout') && this.#next() !== ''));
+    return { kind: 'note' };
+  }
+
+  /** Returns `undefined` for a log without a prefix: it is not of ours. */
+  #readLog(): NoteTarget | undefined {
+    if (!this.#take('--nflog-prefix')) return undefined;
+    this.#next();
+    while (this.#take('--nflog-group') || this.#take('--nflog-size')) this.#next();
     return { kind: 'note' };
   }
 

@@ -16,6 +16,7 @@ export function runNftRule(
 }
 
 const WORD = /"[^"]*"|[{},]|[^\s{},"]+/g;
+const LIMITED_LOG = /^limit rate \S+ burst \d+ packets log prefix "[^"]*" group \d+ snaplen \d+$/;
 const ALL_BITS = 0xffffffff;
 
 type Conditions = Parameters<typeof runNftRule>[1];
@@ -55,6 +56,8 @@ class RuleRun {
       case 'add':
       case 'update':
         return this.#note();
+      case 'limit':
+        return this.#log();
       case 'reject':
         return this.#reject();
       case 'accept':
@@ -85,6 +88,13 @@ class RuleRun {
     const values = this.#values();
     this.#at = end;
     return values === undefined ? 'none' : 'more';
+  }
+
+  /** How many are logged changes nothing that is followed, as long as nothing else hangs on it. */
+  #log(): 'more' {
+    if (!LIMITED_LOG.test(this.#words.slice(this.#at).join(' '))) throw this.#unknown();
+    this.#at = this.#words.length;
+    return 'more';
   }
 
   /** An answer of one protocol is for packets of that protocol alone. */
@@ -159,7 +169,11 @@ class RuleRun {
       const text = field.read({ ...this.#view, packet: this.#packet });
       return text === undefined ? undefined : { kind: field.kind, text };
     }
-    throw new Error(`"${this.#words.slice(this.#at, this.#at + 3).join(' ')}" is not known`);
+    throw this.#unknown();
+  }
+
+  #unknown(): Error {
+    return new Error(`"${this.#words.slice(this.#at, this.#at + 3).join(' ')}" is not known`);
   }
 
   #isWanted(values: readonly Value[]): boolean {

@@ -1,7 +1,7 @@
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { Iptables } from '../../../src/dataplane/iptables/iptables.ts';
 import { IptablesKernel } from '../../../src/dataplane/iptables/iptablesKernel.ts';
-import type { Kernel, Wanted } from '../../../src/dataplane/kernel.ts';
+import type { Kernel, KernelOptions, Wanted } from '../../../src/dataplane/kernel.ts';
 import { changesBetween, NO_OBJECTS, type Cluster } from '../../../src/kube/cluster.ts';
 import { Compilation } from '../../../src/policy/compile.ts';
 import { addressSets } from '../../../src/rules/iptables/addressSet.ts';
@@ -58,8 +58,9 @@ beforeEach(async () => {
 });
 afterEach(() => fake.stop());
 
-function newKernel(): Kernel {
-  return new IptablesKernel([new Iptables('ipv4', 'iptables-nft'), new Iptables('ipv6', 'iptables-nft')]);
+function newKernel(options?: KernelOptions): Kernel {
+  const tables = (['ipv4', 'ipv6'] as const).map((family) => new Iptables(family, 'iptables-nft'));
+  return new IptablesKernel(tables, options);
 }
 
 function claimMark(): Mark {
@@ -443,6 +444,33 @@ describe('flows that no rule allows', () => {
     await look();
     await kernel.apply(wanted(WORLD));
     expect(end().length).toBe(4);
+  });
+
+  test('are logged besides where that is wanted, and no more by an agent that does not want it', async () => {
+    kernel = newKernel({ nflogGroup: 5 });
+    await settle(wanted(WORLD));
+    expect([end().length, end()[0]]).toEqual([
+      5,
+      '-m limit --limit 10/sec --limit-burst 20 -j NFLOG --nflog-prefix "nwplcy denied ingress" --nflog-group 5 --nflog-size 128',
+    ]);
+    expect(kernel.flowLog()).toEqual({ group: 5, problem: undefined });
+    kernel = newKernel();
+    await settle(wanted(WORLD));
+    expect([end().length, kernel.flowLog()]).toEqual([4, undefined]);
+  });
+
+  test('are noted down all the same where the kernel cannot log, and are logged once it can', async () => {
+    kernel = newKernel({ nflogGroup: 0 });
+    const refuse = ({ input }: { readonly input: string }) =>
+      input.includes('-j NFLOG ') ? { exitCode: 4, stderr: 'no luck\n' } : undefined;
+    // In both families, with records and without: nobody knows yet which of both it does not take.
+    for (let count = 0; count < 4; count += 1) fake.failNext(refuse);
+    await settle(wanted(WORLD));
+    expect([end().length, kernel.flowLog()]).toEqual([4, { group: 0, problem: expect.stringMatching(/no luck$/) }]);
+    expect((await kernel.records()).problem).toBeUndefined();
+    await kernel.read({ thorough: true, ignore: new Set() });
+    await kernel.apply(wanted(WORLD));
+    expect([end().length, kernel.flowLog()]).toEqual([5, { group: 0, problem: undefined }]);
   });
 
   test('are noted down anew where others have taken the sets away', async () => {

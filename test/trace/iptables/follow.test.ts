@@ -70,6 +70,16 @@ test('what notes addresses in a set goes on', () => {
   expect([way.end, lines(way).length]).toEqual(['reject', lines(follow({}, { destinationPort: 81 })).length + 2]);
 });
 
+test('what is logged goes on', () => {
+  const reject = [
+    '-m limit --limit 10/sec --limit-burst 20 -j NFLOG --nflog-prefix "nwplcy denied ingress" --nflog-group 5 --nflog-size 128',
+    '-j NFLOG --nflog-prefix "of group 0" --nflog-size 128',
+    '-p tcp -j REJECT --reject-with tcp-reset',
+  ];
+  const way = follow({ chains: { 'NWPLCY-REJECT': reject } }, { destinationPort: 81 });
+  expect([way.end, lines(way).length]).toEqual(['reject', lines(follow({}, { destinationPort: 81 })).length + 2]);
+});
+
 test('of ten thousand members each is found', () => {
   const members = Array.from({ length: 10_000 }, (_, index) => `add PEERS 10.1.${index >> 8}.${index & 255}`);
   const sets = { PEERS: ['create PEERS hash:ip family inet', ...members].join('\n') };

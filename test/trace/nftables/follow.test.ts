@@ -125,6 +125,13 @@ test('counters, and what notes addresses in a set, go on', () => {
   expect(follow(rules)).toMatchObject({ end: 'drop', steps: rules.map((rule) => ({ chain: 'inet forward', rule })) });
 });
 
+test('what is logged goes on, but nothing else may hang on how many are', () => {
+  const log = 'limit rate 10/second burst 20 packets log prefix "nwplcy denied ingress" group 0 snaplen 128';
+  expect(follow([log, 'drop'])).toMatchObject({ end: 'drop', steps: [{ rule: log }, { rule: 'drop' }] });
+  for (const rule of [`${log} drop`, 'limit rate over 1/second burst 5 packets drop', 'log prefix "x" drop'])
+    expect(follow([rule, 'drop'])).toMatchObject({ end: 'unknown' });
+});
+
 test('what cannot be noted gets no further than that', () => {
   const rules = ['update @refused { ip saddr . tcp dport } drop', 'add @refused { ip6 saddr timeout 1m } drop'];
   expect([{}, { protocol: 'udp' } as const].map((tweaks) => follow(rules, packet(tweaks)).end)).toEqual([
