@@ -1,5 +1,5 @@
 /* Makes TCP connections as fast as one thread can.
- *   connect serve PORT                  accepts and closes, until nobody has called for half a second
+ *   connect serve PORT                  accepts and closes, until nobody has called for a second
  *   connect call ADDRESS PORT SECONDS   prints how many connections it made a second, how many failed, and the
  *                                       processor time of each in microseconds, of this end and the kernel's for it
  * Both ends close by a reset, so that no port waits for the end of TIME_WAIT. */
@@ -40,7 +40,7 @@ static int serve(struct sockaddr_in own) {
     return 1;
   }
   wait_for(fd, 10);
-  for (int peer; (peer = accept(fd, NULL, NULL)) >= 0; reset(peer)) wait_for(fd, 0.5);
+  for (int peer; (peer = accept(fd, NULL, NULL)) >= 0; reset(peer)) wait_for(fd, 1);
   return 0;
 }
 
