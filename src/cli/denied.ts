@@ -1,7 +1,8 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Command, Option } from 'commander';
+import { FlowNews } from '../agent/flowNews.ts';
 import { printable } from '../net/quote.ts';
-import { flowKey, type DeniedFlow } from '../rendezvous/deniedFlow.ts';
+import type { DeniedFlow } from '../rendezvous/deniedFlow.ts';
 import { DEFAULT_RUNTIME_DIR } from '../rendezvous/runtimeDir.ts';
 import { askAgent } from './agentClient.ts';
 import { deniedLines, deniedTable } from './deniedText.ts';
@@ -45,25 +46,13 @@ async function show(flags: DeniedFlags, io: CommandIo): Promise<void> {
 }
 
 async function follow(flags: DeniedFlags, io: CommandIo): Promise<never> {
-  let known: ReadonlyMap<string, DeniedFlow> = new Map();
+  const news = new FlowNews();
   for (;;) {
-    const flows = await ask(flags, io);
-    const news = newsOf(flows, known).toReversed();
-    if (flags.output === 'json') io.stdout(news.map((flow) => `${JSON.stringify(flow)}\n`).join(''));
-    else io.stdout(deniedLines(news));
-    known = new Map(flows.map((flow) => [flowKey(flow), flow]));
+    const flows = news.take(await ask(flags, io)).toReversed();
+    if (flags.output === 'json') io.stdout(flows.map((flow) => `${JSON.stringify(flow)}\n`).join(''));
+    else io.stdout(deniedLines(flows));
     await sleep(FOLLOW_MS);
   }
-}
-
-/** Returns what came since, with as many packets as came since. */
-export function newsOf(flows: readonly DeniedFlow[], known: ReadonlyMap<string, DeniedFlow>): readonly DeniedFlow[] {
-  return flows.flatMap((flow) => {
-    const before = known.get(flowKey(flow))?.packets ?? 0;
-    // One that was forgotten meanwhile counts anew.
-    const packets = flow.packets < before ? flow.packets : flow.packets - before;
-    return packets === 0 ? [] : [{ ...flow, packets }];
-  });
 }
 
 /** Returns the flows that are asked for, the latest first. Throws an Error that says why they cannot be had. */

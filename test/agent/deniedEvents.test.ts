@@ -2,19 +2,9 @@ import { describe, expect, test } from 'vitest';
 import { DeniedEvents, type PodDenial } from '../../src/agent/deniedEvents.ts';
 import { deniedEvent } from '../../src/agent/deniedEventText.ts';
 import type { DeniedFlow } from '../../src/rendezvous/deniedFlow.ts';
+import { deniedFlow } from '../helpers/deniedFlow.ts';
 
-const FLOW: DeniedFlow = {
-  audit: false,
-  direction: 'ingress',
-  from: { address: '10.0.0.1', pod: 'clients/web' },
-  to: { address: '10.0.0.2', pod: 'shop/db' },
-  protocol: 'TCP',
-  port: 80,
-  packets: 12,
-  firstSeen: '2026-01-01T12:00:00.000Z',
-  lastSeen: '2026-01-01T12:00:01.000Z',
-  policies: ['shop/deny-all'],
-};
+const FLOW = deniedFlow({ packets: 12, policies: ['shop/deny-all'] });
 
 /** Looks at times of a clock of its own, with the pods of a node. */
 class Looks {

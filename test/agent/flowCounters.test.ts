@@ -3,19 +3,9 @@ import { describe, expect, test } from 'vitest';
 import { FlowCounters } from '../../src/agent/flowCounters.ts';
 import { addFlowMetrics } from '../../src/agent/metrics/flowMetrics.ts';
 import type { DeniedFlow } from '../../src/rendezvous/deniedFlow.ts';
+import { deniedFlow } from '../helpers/deniedFlow.ts';
 
-const FLOW: DeniedFlow = {
-  audit: false,
-  direction: 'ingress',
-  from: { address: '10.0.0.1', pod: 'clients/web' },
-  to: { address: '10.0.0.2', pod: 'shop/db' },
-  protocol: 'TCP',
-  port: 80,
-  packets: 3,
-  firstSeen: '2026-01-01T12:00:00.000Z',
-  lastSeen: '2026-01-01T12:00:01.000Z',
-  policies: [],
-};
+const FLOW = deniedFlow();
 
 function countsAfter(...looks: readonly (readonly DeniedFlow[])[]): readonly string[] {
   const counters = new FlowCounters();

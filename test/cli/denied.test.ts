@@ -1,21 +1,17 @@
-import { describe, expect, test } from 'vitest';
-import { newsOf } from '../../src/cli/denied.ts';
+import { expect, test } from 'vitest';
 import { deniedLines, deniedTable } from '../../src/cli/deniedText.ts';
-import { flowKey, type DeniedFlow } from '../../src/rendezvous/deniedFlow.ts';
+import type { DeniedFlow } from '../../src/rendezvous/deniedFlow.ts';
+import { deniedFlow } from '../helpers/deniedFlow.ts';
 
 const NOW = Date.parse('2026-01-01T12:00:00Z');
-const FLOW: DeniedFlow = {
-  audit: false,
-  direction: 'ingress',
+const FLOW = deniedFlow({
   from: { address: '10.244.1.5', pod: 'clients/web' },
   to: { address: '10.244.1.6', pod: 'shop/db' },
-  protocol: 'TCP',
   port: 6379,
-  packets: 3,
   firstSeen: '2026-01-01T11:57:00.000Z',
   lastSeen: '2026-01-01T11:59:58.000Z',
   policies: ['shop/default-deny', 'shop/db'],
-};
+});
 const AUDITED: DeniedFlow = {
   ...FLOW,
   audit: true,
@@ -42,18 +38,4 @@ test('a line for each that comes, without what would move a terminal', () => {
     2026-01-01T11:59:58.000Z egress (audit) clients/web (10.244.1.5) -> 8.8.8.8 \\u{1b}[2J packets=3 policies=-
     "
   `);
-});
-
-describe('who follows is told', () => {
-  const known = (...flows: readonly DeniedFlow[]) => new Map(flows.map((flow) => [flowKey(flow), flow]));
-
-  test('what is new, and how much more came of what is known', () => {
-    expect(newsOf([FLOW, AUDITED], known())).toEqual([FLOW, AUDITED]);
-    expect(newsOf([FLOW, AUDITED], known(FLOW, AUDITED))).toEqual([]);
-    expect(newsOf([{ ...FLOW, packets: 5 }], known(FLOW))).toEqual([{ ...FLOW, packets: 2 }]);
-  });
-
-  test('a flow anew that was forgotten meanwhile', () => {
-    expect(newsOf([{ ...FLOW, packets: 1 }], known(FLOW))).toEqual([{ ...FLOW, packets: 1 }]);
-  });
 });

@@ -61,7 +61,6 @@ describe.skipIf(!existsSync(TCPDUMP)).for(PLACES)('$mode, $backend', ({ mode, ba
     return agent ?? rest;
   }
 
-  // First: with iptables `explain` looks past no set that holds what was refused.
   test('CHECK finds nothing missing, explain looks past it, and a thorough look sees no change of others', async () => {
     const { repairs } = await status();
     await server.check();
