@@ -1,4 +1,4 @@
-import { CommandError } from './commandError.ts';
+import { TriedOut } from './triedOut.ts';
 
 /** The NFLOG group that rules log to, and why they do not, if so. */
 export interface FlowLogState {
@@ -9,9 +9,7 @@ export interface FlowLogState {
 /** The log of what no rule allows, where one is wanted. Rules are as strict without it. */
 export class FlowLog {
   readonly #group: number | undefined;
-  /** Whether the kernel has once taken rules that log. */
-  #isTaken = false;
-  #problem: string | undefined;
+  readonly #tried = new TriedOut();
 
   /** `group`: `undefined` where no log is wanted. */
   constructor(group: number | undefined) {
@@ -19,31 +17,21 @@ export class FlowLog {
   }
 
   get state(): FlowLogState | undefined {
-    return this.#group === undefined ? undefined : { group: this.#group, problem: this.#problem };
+    return this.#group === undefined ? undefined : { group: this.#group, problem: this.#tried.problem };
   }
 
   /** What a kernel did not take, it is asked for once more. */
   tryAgain(): void {
-    this.#problem = undefined;
+    this.#tried.problem = undefined;
   }
 
-  /**
-   * Writes rules, that log to the group if they may. A kernel without nfnetlink_log refuses all that is written with them: until it has once taken them,
-   * what fails is written without. Throws what `write` throws then.
-   */
+  /** Writes rules, that log to the group if the kernel takes it (one without nfnetlink_log does not). Throws what `write` throws without. */
   async tryOut<T>(
     write: (group: number | undefined, options: { readonly isTaken: boolean }) => Promise<T>,
   ): Promise<T> {
-    const group = this.#problem === undefined ? this.#group : undefined;
-    try {
-      const written = await write(group, { isTaken: this.#isTaken });
-      this.#isTaken ||= group !== undefined;
-      return written;
-    } catch (error) {
-      if (group === undefined || this.#isTaken || !(error instanceof CommandError)) throw error;
-      const written = await write(undefined, { isTaken: false });
-      this.#problem = error.message;
-      return written;
-    }
+    const isWanted = this.#group !== undefined && this.#tried.problem === undefined;
+    return this.#tried.write(isWanted, async (isIn) =>
+      write(isIn ? this.#group : undefined, { isTaken: isIn && this.#tried.isTaken }),
+    );
   }
 }

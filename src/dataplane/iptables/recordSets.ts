@@ -5,6 +5,7 @@ import { recordSetLines } from '../../rules/iptables/endChains.ts';
 import { parseRecordMembers } from '../../rules/iptables/recordMembers.ts';
 import { recordSetNames } from '../../rules/names.ts';
 import { CommandError } from '../commandError.ts';
+import { TriedOut } from '../triedOut.ts';
 import { countIpsetMembers, restoreIpsets, saveIpset } from './ipset.ts';
 
 /** The sets in which packets note down the flows that no rule allows. Rules are as strict without them, and tell nothing. */
@@ -12,9 +13,7 @@ export class RecordSets {
   readonly #families: readonly IpFamily[];
   /** Whether all are there; `undefined` until somebody has looked. */
   #areThere: boolean | undefined;
-  /** Whether the kernel has taken rules that name them. */
-  #areTaken = false;
-  #problem: string | undefined;
+  readonly #tried = new TriedOut();
 
   constructor(families: readonly IpFamily[]) {
     this.#families = families;
@@ -22,46 +21,33 @@ export class RecordSets {
 
   /** Why nothing is noted down, or `undefined`. */
   get problem(): string | undefined {
-    return this.#problem;
+    return this.#tried.problem;
   }
 
   /** Takes over a look at the sets: `names` has those that there are. What could not be made may be made after a thorough one. */
   found(names: { has(name: string): boolean }, { thorough }: { readonly thorough: boolean }): void {
-    if (thorough) this.#problem = undefined;
+    if (thorough) this.#tried.problem = undefined;
     const wanted = this.#places().flatMap((place) => Object.values(recordSetNames(place)));
     this.#areThere = wanted.every((name) => names.has(name));
   }
 
   /** Makes what is missing, and tells whether rules may name the sets. A kernel that cannot have them is seldom asked. */
   async make(): Promise<boolean> {
-    if (this.#problem !== undefined) return false;
+    if (this.#tried.problem !== undefined) return false;
     try {
       if (this.#areThere === undefined) this.found((await countIpsetMembers()).records, { thorough: false });
       if (this.#areThere !== true) await restoreIpsets(this.#places().flatMap(recordSetLines));
       this.#areThere = true;
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      this.#problem = error.message;
+      this.#tried.problem = error.message;
     }
-    return this.#problem === undefined;
+    return this.#tried.problem === undefined;
   }
 
-  /**
-   * Writes rules, that name the sets if they may. A kernel that lacks one of their matches refuses all that is written with them: until it has once taken
-   * them, what fails is written without. Throws what `write` throws then.
-   */
+  /** Writes rules, that name the sets if they may and the kernel has the matches for it. Throws what `write` throws without. */
   async tryOut<T>(write: (isRecording: boolean) => Promise<T>): Promise<T> {
-    const isRecording = await this.make();
-    try {
-      const written = await write(isRecording);
-      this.#areTaken ||= isRecording;
-      return written;
-    } catch (error) {
-      if (!isRecording || this.#areTaken || !(error instanceof CommandError)) throw error;
-      const written = await write(false);
-      this.#problem = error.message;
-      return written;
-    }
+    return this.#tried.write(await this.make(), write);
   }
 
   /** Returns what is noted down. Throws a CommandError. */
