@@ -240,6 +240,7 @@ export class Agent {
   async #answerSync(): Promise<AgentReply> {
     await this.#source.refresh();
     this.#records = 'all';
+    if (this.#sync.isAnyLeaving()) this.#look = 'thorough';
     do await this.#passes.run();
     while (!this.#ended && (this.#failure !== undefined || !this.#source.state().inSync) && (await pause(RETRY_MS)));
     await this.#sync.flowsEnded();

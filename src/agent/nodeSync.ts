@@ -6,7 +6,7 @@ import { attachmentOf, idOf, QUARANTINE, type AttachedPod, type PodHooks } from 
 import type { Source } from '../source/source.ts';
 import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import { deleteFlowsFrom } from '../dataplane/conntrack.ts';
-import type { Kernel } from '../dataplane/kernel.ts';
+import type { Applied, Kernel } from '../dataplane/kernel.ts';
 import {
   acknowledge,
   isAcknowledged,
@@ -117,11 +117,10 @@ export class NodeSync {
     this.#handover.note(changes);
     this.#count(changes);
     const freed = this.#endFlowsOfEarlierHolders(appeared);
-    this.#kernel.noteGone(gone);
     const written = hooked.filter((record) => this.#handover.isOurs(record));
-    const ignore = this.#attachments.leaving();
+    const leaving = this.#attachments.leaving();
     const lookedAt = performance.now();
-    const hasLooked = look !== 'none' && (await this.#kernel.read({ thorough: look === 'thorough', ignore }));
+    const hasLooked = look !== 'none' && (await this.#kernel.read({ thorough: look === 'thorough', leaving }));
     const looking = performance.now() - lookedAt;
     if (!hasLooked) for (const record of written) this.#kernel.noteHooked(record, record.judgements);
     // And after it: what ADD hooked in or DEL took out meanwhile is left alone until the next pass.
@@ -139,9 +138,15 @@ export class NodeSync {
     this.#handover.finish(this.#attachments.all(), (record) => this.#attachments.isUnderWay(record, Date.now()));
     this.#isDone = this.#unsettled.size === 0;
     if (applied.closed) void this.#flows.run();
-    if (applied.changed)
-      this.#tell({ started, drift: before === answer && appeared.length + hooked.length + gone.size === 0 });
+    const isNews = before !== answer || appeared.length + hooked.length + gone.size > 0;
+    // What a DEL leaves behind is taken away by a later look.
+    if (applied.changed) this.#tell({ started, drift: !isNews && applied.mended });
     return { looking, changed: applied.changed };
+  }
+
+  /** Tells whether a DEL may be under way: only a look tells what it has taken out by now. */
+  isAnyLeaving(): boolean {
+    return this.#attachments.leaving().size > 0;
   }
 
   /** Returns why the rules do not reach the packets of some pods, or `undefined`. ADD asks the same of the pods that it hooks in. */
@@ -216,10 +221,7 @@ export class NodeSync {
     return [...known.values()];
   }
 
-  async #apply(
-    { view, policy }: Answer,
-    adopted: readonly AdoptedPod[],
-  ): Promise<{ readonly changed: boolean; readonly closed: boolean }> {
+  async #apply({ view, policy }: Answer, adopted: readonly AdoptedPod[]): Promise<Applied> {
     const now = Date.now();
     const judge = (key: string | undefined) => policy.judgements.get(key ?? '') ?? QUARANTINE;
     this.#pods = [

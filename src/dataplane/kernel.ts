@@ -8,7 +8,7 @@ import type { FlowLogState } from './flowLog.ts';
 export interface Wanted {
   readonly policy: WantedPolicy;
   readonly pods: readonly AttachedPod[];
-  /** Attachments, by `idOf`, that a DEL under way is taking out: what is theirs in the kernel is not ours to touch. */
+  /** Attachments, by `idOf`, that a DEL may be taking out: what is theirs is not ours to touch, and there until a look tells otherwise. */
   readonly leaving: ReadonlySet<string>;
   /** Attachments that came, or went, during the last look: what is theirs is not ours to touch before it is known what that is. */
   readonly unsettled: readonly PodHooks[];
@@ -18,6 +18,8 @@ export interface Wanted {
 export interface Applied {
   /** Whether anything was written. */
   readonly changed: boolean;
+  /** Whether that was more than to take away what nothing leads to. */
+  readonly mended: boolean;
   /** Whether something may have been closed, so that live flows are judged again. */
   readonly closed: boolean;
 }
@@ -47,16 +49,13 @@ export interface Kernel {
   size(): { readonly sets: number; readonly chains: number };
 
   /**
-   * Reads what is ours, but for what belongs to the attachments (by `idOf`) to be ignored. `thorough`: all of it. Returns whether there was any need
-   * to. Throws a CommandError.
+   * Reads what is ours; `thorough`: all of it. `leaving` are the attachments, by `idOf`, that a DEL may have taken out by now. Returns whether there
+   * was any need to. Throws a CommandError.
    */
-  read(options: { readonly thorough: boolean; readonly ignore: ReadonlySet<string> }): Promise<boolean>;
+  read(options: { readonly thorough: boolean; readonly leaving: ReadonlySet<string> }): Promise<boolean>;
 
   /** Takes over what an ADD has written since the last look: the pod's chains and hooks. */
   noteHooked(hooks: PodHooks, judgements: PodJudgements): void;
-
-  /** Takes over what a DEL has taken out, by `idOf`. */
-  noteGone(gone: ReadonlySet<string>): void;
 
   /** Brings the kernel to what is wanted; nothing is led to before it is whole. Throws a CommandError. */
   apply(wanted: Wanted): Promise<Applied>;

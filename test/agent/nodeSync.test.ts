@@ -263,6 +263,23 @@ describe('a pod that is deleted', () => {
     await pass('quick');
     expect(fake.tables.ipv4.rules('NWPLCY-INGRESS')).toEqual([]);
   });
+
+  test('leaves to a later look what its DEL had still led to, which is nobody else’s doing', async () => {
+    await pass('thorough');
+    await add(DB);
+    const [profile = ''] = [...fake.tables.ipv4.chains.keys()].filter(isProfileChain);
+    removeAttachment(runtimeDir, DB);
+    cluster = clusterOf(WORLD);
+    await pass('thorough');
+    expect(fake.tables.ipv4.chains.has(profile)).toBe(true);
+    for (const family of FAMILIES) fake.tables[family].commit(deletePod(DB, { family, place: 'head' }));
+    await pass('quick');
+    expect([fake.tables.ipv4.chains.has(profile), sync.report().repairs, sync.isAnyLeaving()]).toEqual([
+      false,
+      0,
+      true,
+    ]);
+  });
 });
 
 describe('what others did is put right and counted', () => {

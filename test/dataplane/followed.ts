@@ -107,7 +107,7 @@ let generation = 0;
 export async function follow(steps: readonly Step[], { kernel, fail, damage, expectState }: Node): Promise<Applied[]> {
   const follower = new Follower();
   const again: Applied[] = [];
-  const read = (thorough: boolean) => kernel.read({ thorough, ignore: new Set() });
+  const read = (thorough: boolean) => kernel.read({ thorough, leaving: new Set() });
   const apply = ({ policy, pods }: State) =>
     kernel.apply({
       policy,

@@ -52,15 +52,14 @@ export class IptablesKernel implements Kernel {
   /** Chains that nothing of ours leads to are not found, and there are none. */
   async read({
     thorough,
-    ignore,
+    leaving,
   }: {
     readonly thorough: boolean;
-    readonly ignore: ReadonlySet<string>;
+    readonly leaving: ReadonlySet<string>;
   }): Promise<boolean> {
-    const ignored = chainsOf(ignore);
     await Promise.all([
       this.#readSets(thorough),
-      ...this.#tables.map((table) => this.#readChains(table, { thorough, ignore: ignored })),
+      ...this.#tables.map((table) => this.#readChains(table, { thorough, leaving: chainsOf(leaving) })),
     ]);
     return true;
   }
@@ -75,16 +74,17 @@ export class IptablesKernel implements Kernel {
 
   async #readChains(
     table: Iptables,
-    { thorough, ignore }: { readonly thorough: boolean; readonly ignore: ReadonlySet<string> },
+    { thorough, leaving }: { readonly thorough: boolean; readonly leaving: ReadonlySet<string> },
   ): Promise<void> {
     const known = this.#chains.get(table.family)?.chains ?? new Map<string, readonly string[]>();
     const skipped = thorough ? [] : [...known].filter(([, rules]) => rules.length > LONG_CHAIN_RULES);
     const skippedNames = new Set(skipped.map(([name]) => name));
+    // A DEL takes a pod's chains out with the hooks that lead there: where these are gone it costs nothing to see that those are.
     const { chains, jumps } = await table.read(
-      [...known.keys()].filter((name) => !skippedNames.has(name) && !ignore.has(name)),
+      [...known.keys()].filter((name) => !skippedNames.has(name) && !leaving.has(name)),
     );
     const all = new Map([...skipped, ...chains]);
-    const asked = new Set([...ignore, ...skippedNames]);
+    const asked = new Set(skippedNames);
     for (let unknown = unknownIn(all, asked); unknown.length > 0; unknown = unknownIn(all, asked)) {
       for (const name of unknown) asked.add(name);
       for (const [name, rules] of (await table.read(unknown)).chains) all.set(name, rules);
@@ -104,12 +104,6 @@ export class IptablesKernel implements Kernel {
       for (const [name, added] of put) chains.set(name, withHooks(chains.get(name) ?? [], added));
       this.#chains.set(family, { ...known, chains });
     }
-  }
-
-  noteGone(gone: ReadonlySet<string>): void {
-    const chains = chainsOf(gone);
-    for (const [family, known] of this.#chains)
-      this.#chains.set(family, { ...known, chains: withoutChains(known.chains, chains) });
   }
 
   async records(): Promise<Records> {
@@ -138,7 +132,8 @@ export class IptablesKernel implements Kernel {
     const destroyed = await this.#destroySets(filled.stale, plans);
     const closed = this.#closed;
     this.#closed = false;
-    return { changed: filled.lines + destroyed > 0 || plans.some(({ lines }) => lines.length > 0), closed };
+    const changed = filled.lines + destroyed > 0 || plans.some(({ lines }) => lines.length > 0);
+    return { changed, mended: filled.lines > 0 || plans.some(({ mends }) => mends), closed };
   }
 
   async #fillSets({

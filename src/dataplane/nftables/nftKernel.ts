@@ -77,13 +77,6 @@ export class NftKernel implements Kernel {
       : withPod(this.#tables, { hooks, judgements });
   }
 
-  noteGone(gone: ReadonlySet<string>): void {
-    this.#tables = withoutPods(
-      this.#tables,
-      [...gone].flatMap((id) => this.#pods.get(id) ?? []),
-    );
-  }
-
   listen(onChange: () => void): () => void {
     const monitor = new NftMonitor(() => {
       this.#isDoubtful = true;
@@ -121,7 +114,8 @@ export class NftKernel implements Kernel {
     this.#peers.settleGone(whole.deletedPeers);
     const closed = this.#hasClosed;
     this.#hasClosed = false;
-    return { changed: whole.commands.length + whole.cleanUp.length > 0, closed };
+    const mended = whole.commands.length > 0;
+    return { changed: mended || whole.cleanUp.length > 0, mended, closed };
   }
 
   /** Where a table must be made anew, pods whose ADD is under way are refused until it has ended: nobody knows what it had written. */

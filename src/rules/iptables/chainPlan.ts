@@ -25,6 +25,8 @@ export interface ChainPlan {
   readonly lines: RestoreLines;
   /** Whether a live flow may be refused from now on, so that all must be judged again: the transaction must raise the generation. */
   readonly closes: boolean;
+  /** Whether the lines do more than to take away stale chains. */
+  readonly mends: boolean;
   /** What the table holds once the transaction is committed. */
   readonly after: KernelChains;
   /** The chains that nobody wants and that stay nevertheless. */
@@ -43,9 +45,11 @@ export function planChains(actual: KernelChains, wanted: WantedChains, family: I
   const pods = [...contentLines(wanted.podChains, after), ...hookPlan(wanted, after)];
   const { lines: stale, left } = staleLines(wanted, after);
   const jumps = { FORWARD: { count: 1, inPlace: true }, OUTPUT: { count: 1, inPlace: true } };
+  const lines = [...standing, ...profiles.made, ...profiles.mended, ...pods];
   return {
-    lines: [...standing, ...profiles.made, ...profiles.mended, ...pods, ...stale],
+    lines: [...lines, ...stale],
     closes: standing.length + profiles.mended.length + pods.length > 0 || !isJudging,
+    mends: lines.length > 0 || !isJudging,
     after: { chains: after.chains, jumps },
     left,
   };

@@ -83,7 +83,7 @@ function setsOf({ policy: { groups } }: Wanted) {
   return new Map(sets.map(({ name, members }) => [name, new Set(members)]));
 }
 
-const look = (thorough = true) => kernel.read({ thorough, ignore: new Set() });
+const look = (thorough = true) => kernel.read({ thorough, leaving: new Set() });
 
 /** Looks and applies, as an agent does that knows nothing yet. */
 async function settle(want: Wanted): Promise<void> {
@@ -112,7 +112,7 @@ function settled(parts: ReturnType<typeof held>) {
 async function heldByAnother(want: Wanted) {
   const other = await FakeNetfilter.start();
   const its = newKernel();
-  await its.read({ thorough: true, ignore: new Set() });
+  await its.read({ thorough: true, leaving: new Set() });
   await its.apply({ ...want, claimMark: () => generationMark(generation, DEFAULT_MARK_MASK) });
   other.stop();
   const { ipv4, ipv6 } = other.tables;
@@ -127,9 +127,9 @@ describe('a change', () => {
   test('is told once; where nothing changed nothing is run', async () => {
     const want = wanted([...WORLD, toDb('web')]);
     await look();
-    expect(await kernel.apply(want)).toEqual({ changed: true, closed: true });
+    expect(await kernel.apply(want)).toEqual({ changed: true, mended: true, closed: true });
     fake.runs.length = 0;
-    expect(await kernel.apply(want)).toEqual({ changed: false, closed: false });
+    expect(await kernel.apply(want)).toEqual({ changed: false, mended: false, closed: false });
     expect(commands()).toEqual([]);
   });
 
@@ -156,9 +156,9 @@ describe('a change', () => {
     const before = [...WORLD, toDb('cli')];
     await settle(wanted(before));
     const more = [...before, pod('shop/cli2', { ...cli, addresses: ['10.0.0.4'] })];
-    expect(await kernel.apply(wanted(more))).toEqual({ changed: true, closed: false });
+    expect(await kernel.apply(wanted(more))).toEqual({ changed: true, mended: true, closed: false });
     expect(commands()).toEqual(['ipset restore -exist']);
-    expect(await kernel.apply(wanted(before))).toEqual({ changed: true, closed: true });
+    expect(await kernel.apply(wanted(before))).toEqual({ changed: true, mended: true, closed: true });
     expect(fake.transactions('ipv4')).toEqual([expect.stringContaining('--set-xmark 0x30000/0xffff0000')]);
   });
 
@@ -185,7 +185,7 @@ describe('an agent that starts', () => {
     const before = held();
     kernel = newKernel();
     await look();
-    expect(await kernel.apply(want)).toEqual({ changed: true, closed: true });
+    expect(await kernel.apply(want)).toEqual({ changed: true, mended: false, closed: true });
     expect(fake.transactions('ipv4')).toEqual([
       expect.stringMatching(/^\*filter\n(?:-I KUBE-NWPLCY-CHAIN .*\n){6}COMMIT\n$/),
     ]);
@@ -272,7 +272,7 @@ describe('what others take away or put in is put right by the next look and pass
     expect(settled(held())).toEqual(whole);
     await look();
     fake.runs.length = 0;
-    expect(await kernel.apply(want())).toEqual({ changed: false, closed: false });
+    expect(await kernel.apply(want())).toEqual({ changed: false, mended: false, closed: false });
   });
 
   test('a member that others had put into a set: its flows are judged again', async () => {
@@ -309,7 +309,7 @@ describe('a failure', () => {
     const profiles = [...fake.tables.ipv4.chains.keys()].filter(isProfileChain);
     expect(profiles).toEqual([...wanted(after).policy.profiles.keys()]);
     await look();
-    expect(await kernel.apply(wanted(after))).toEqual({ changed: false, closed: false });
+    expect(await kernel.apply(wanted(after))).toEqual({ changed: false, mended: false, closed: false });
   });
 
   test('after a member left does not let its flows live on', async () => {
@@ -357,9 +357,9 @@ describe('ADD and DEL beside', () => {
     add(DB, judged('db', manifests));
     kernel.noteHooked(DB, judged('db', manifests));
     fake.runs.length = 0;
-    expect(await kernel.apply(wanted(manifests))).toEqual({ changed: false, closed: false });
+    expect(await kernel.apply(wanted(manifests))).toEqual({ changed: false, mended: false, closed: false });
     await look();
-    expect(await kernel.apply(wanted(manifests))).toEqual({ changed: false, closed: false });
+    expect(await kernel.apply(wanted(manifests))).toEqual({ changed: false, mended: false, closed: false });
   });
 
   test('what ADD has written is set right where the policy has changed since', async () => {
@@ -381,16 +381,21 @@ describe('ADD and DEL beside', () => {
     const pods = want.pods.map((one) => (one.hooks === DB ? { ...one, hooks: moved } : one));
     await kernel.apply({ ...want, pods });
     await look();
-    expect(await kernel.apply({ ...want, pods })).toEqual({ changed: false, closed: false });
+    expect(await kernel.apply({ ...want, pods })).toEqual({ changed: false, mended: false, closed: false });
   });
 
-  test('what DEL has taken out is taken over without a look', async () => {
+  test('what a DEL is taking out is left to it, with the profile that it leads to, until a look shows that it is gone', async () => {
     await settle(wanted(manifests));
+    const leaving = new Set([idOf(DB)]);
+    const now = { ...wanted(WORLD, { pods: webOnly(WORLD) }), leaving };
+    expect(await kernel.apply(now)).toEqual({ changed: false, mended: false, closed: false });
     for (const family of ['ipv4', 'ipv6'] as const)
       fake.tables[family].commit(deletePod(DB, { family, place: 'head' }));
-    kernel.noteGone(new Set([idOf(DB)]));
-    const now = wanted(manifests, { pods: webOnly(manifests) });
-    expect(await kernel.apply(now)).toEqual({ changed: false, closed: false });
+    fake.runs.length = 0;
+    await kernel.read({ thorough: false, leaving });
+    expect(fake.runs.filter(({ program }) => program.endsWith('-restore')).length).toBe(2);
+    expect(await kernel.apply(now)).toEqual({ changed: true, mended: false, closed: false });
+    expect(settled(held())).toEqual(settled(await heldByAnother(now)));
   });
 
   test('a profile and a set that a pod under way was given stay until it is settled', async () => {
@@ -428,7 +433,7 @@ describe('flows that no rule allows', () => {
       flows: [],
       problem: 'Cannot run "ipset restore -exist": exit code 1, no luck',
     });
-    await kernel.read({ thorough: true, ignore: new Set() });
+    await kernel.read({ thorough: true, leaving: new Set() });
     await kernel.apply(wanted([...WORLD, toDb('web')]));
     expect([end().length, end().at(-1)]).toEqual([4, '-g NWPLCY-REJECT']);
     expect((await kernel.records()).problem).toBeUndefined();
@@ -468,7 +473,7 @@ describe('flows that no rule allows', () => {
     await settle(wanted(WORLD));
     expect([end().length, kernel.flowLog()]).toEqual([4, { group: 0, problem: expect.stringMatching(/no luck$/) }]);
     expect((await kernel.records()).problem).toBeUndefined();
-    await kernel.read({ thorough: true, ignore: new Set() });
+    await kernel.read({ thorough: true, leaving: new Set() });
     await kernel.apply(wanted(WORLD));
     expect([end().length, kernel.flowLog()]).toEqual([5, { group: 0, problem: undefined }]);
   });
@@ -479,7 +484,7 @@ describe('flows that no rule allows', () => {
     fake.tables.ipv6.commit(['-F NWPLCY-REJECT-INGRESS']);
     for (const family of [4, 6])
       for (const part of ['', '-LAST']) fake.sets.restore([`destroy NWPLCY${family}-DENIED-INGRESS${part}`]);
-    await kernel.read({ thorough: false, ignore: new Set() });
+    await kernel.read({ thorough: false, leaving: new Set() });
     await kernel.apply(wanted(WORLD));
     expect([end().length, fake.sets.has('NWPLCY4-DENIED-INGRESS-LAST')]).toEqual([4, true]);
   });

@@ -35,7 +35,7 @@ test(
         const fake = await FakeNft.start();
         try {
           for (const applied of await follow(steps, nodeOn(fake)))
-            expect(applied).toEqual({ changed: false, closed: false });
+            expect(applied).toEqual({ changed: false, mended: false, closed: false });
         } finally {
           fake.stop();
         }

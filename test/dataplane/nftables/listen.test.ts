@@ -40,7 +40,7 @@ describe('while changes are heard of', () => {
     await vi.waitFor(() => expect(onChange).toHaveBeenCalledTimes(1));
     await kernel.read(QUICK);
     expect(fake.runs.toSorted()).toEqual(['list bridge', 'list inet']);
-    expect(await kernel.apply(wanted(WORLD))).toEqual({ changed: true, closed: true });
+    expect(await kernel.apply(wanted(WORLD))).toEqual({ changed: true, mended: true, closed: true });
     expect(settledBlocks(fake.ruleset)).toEqual(await heldByAnother(wanted(WORLD)));
   });
 

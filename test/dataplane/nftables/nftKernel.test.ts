@@ -36,9 +36,13 @@ async function settle(want: Wanted): Promise<void> {
 describe('a change', () => {
   test('is one transaction, and one more for what it leaves stale, and reads nothing; where nothing changed nothing is run', async () => {
     await kernel.read(THOROUGH);
-    expect(await kernel.apply(wanted([...WORLD, toDb('web')]))).toEqual({ changed: true, closed: true });
-    expect(await kernel.apply(wanted([...WORLD, toDb('web')]))).toEqual({ changed: false, closed: false });
-    expect(await kernel.apply(wanted(WORLD))).toEqual({ changed: true, closed: true });
+    expect(await kernel.apply(wanted([...WORLD, toDb('web')]))).toEqual({ changed: true, mended: true, closed: true });
+    expect(await kernel.apply(wanted([...WORLD, toDb('web')]))).toEqual({
+      changed: false,
+      mended: false,
+      closed: false,
+    });
+    expect(await kernel.apply(wanted(WORLD))).toEqual({ changed: true, mended: true, closed: true });
     expect(fake.runs.toSorted()).toEqual(['commit', 'commit', 'commit', 'list bridge', 'list inet']);
     expect(fake.commits.at(-1)).toMatch(/^(?:(?:flush|delete) (?:chain|set) .*\n)+$/);
     expect(settledBlocks(fake.ruleset)).toEqual(await heldByAnother(wanted(WORLD)));
@@ -49,6 +53,7 @@ describe('a change', () => {
     const before = claimed();
     expect(await kernel.apply(wanted([...WORLD, toDb('cli'), cli(1), cli(2)]))).toEqual({
       changed: true,
+      mended: true,
       closed: false,
     });
     expect([fake.commits, claimed()]).toEqual([
@@ -59,7 +64,11 @@ describe('a change', () => {
       ],
       before,
     ]);
-    expect(await kernel.apply(wanted([...WORLD, toDb('cli'), cli(2)]))).toEqual({ changed: true, closed: true });
+    expect(await kernel.apply(wanted([...WORLD, toDb('cli'), cli(2)]))).toEqual({
+      changed: true,
+      mended: true,
+      closed: true,
+    });
     expect([fake.commits.length, claimed()]).toEqual([2, before + 1]);
   });
 
@@ -77,7 +86,7 @@ describe('an agent that starts', () => {
     const found = settledBlocks(fake.ruleset);
     kernel = new NftKernel();
     await kernel.read(THOROUGH);
-    expect(await kernel.apply(wanted([...WORLD, toDb('web')]))).toEqual({ changed: true, closed: true });
+    expect(await kernel.apply(wanted([...WORLD, toDb('web')]))).toEqual({ changed: true, mended: true, closed: true });
     expect(fake.commits).toEqual([
       expect.stringMatching(/^(?:(?:flush|add) chain inet kube-nwplcy (?:judged|settle).*\n){4}$/),
     ]);
@@ -96,8 +105,8 @@ describe('a failure', () => {
     await expect(kernel.apply(wanted([...WORLD, toDb('cli')]))).rejects.toThrow('Device or resource busy');
     await kernel.read(THOROUGH);
     // Meanwhile the peer is back: nothing is to be done but what is owed.
-    expect(await kernel.apply(wanted(before))).toEqual({ changed: true, closed: true });
-    expect(await kernel.apply(wanted(before))).toEqual({ changed: false, closed: false });
+    expect(await kernel.apply(wanted(before))).toEqual({ changed: true, mended: true, closed: true });
+    expect(await kernel.apply(wanted(before))).toEqual({ changed: false, mended: false, closed: false });
   });
 
   test('of what only opens owes nothing', async () => {
@@ -105,7 +114,11 @@ describe('a failure', () => {
     fake.beforeNext('commit', () => ({ exitCode: 1, stderr: 'Error: no memory\n' }));
     await expect(kernel.apply(wanted([...WORLD, toDb('cli'), cli(1)]))).rejects.toThrow('no memory');
     await kernel.read(THOROUGH);
-    expect(await kernel.apply(wanted([...WORLD, toDb('cli'), cli(1)]))).toEqual({ changed: true, closed: false });
+    expect(await kernel.apply(wanted([...WORLD, toDb('cli'), cli(1)]))).toEqual({
+      changed: true,
+      mended: true,
+      closed: false,
+    });
   });
 
   test('to read, other than for want of a table, is told', async () => {
@@ -143,6 +156,7 @@ describe('a pod that an ADD has hooked in', () => {
     await kernel.read(THOROUGH);
     expect(await kernel.apply(wanted(WORLD, { attached: [WEB], underWay: [DB] }))).toEqual({
       changed: false,
+      mended: false,
       closed: false,
     });
   });
@@ -152,7 +166,7 @@ describe('a pod that an ADD has hooked in', () => {
     add(DB);
     await kernel.read(THOROUGH);
     const unsettled = wanted(WORLD, { attached: [WEB], unsettled: [DB] });
-    expect(await kernel.apply(unsettled)).toEqual({ changed: false, closed: false });
+    expect(await kernel.apply(unsettled)).toEqual({ changed: false, mended: false, closed: false });
   });
 
   test('is refused until its ADD has ended where its table must be made anew', async () => {
@@ -170,23 +184,33 @@ describe('a pod that a DEL is taking out', () => {
 
   test('is left to it, in every pass until it has ended', async () => {
     await settle(wanted(WORLD));
-    kernel.noteGone(new Set([idOf(WEB)]));
     for (const pass of [1, 2, 3]) {
-      expect(await kernel.apply(wanted(WORLD, leaving)), `pass ${pass}`).toEqual({ changed: false, closed: false });
+      expect(await kernel.apply(wanted(WORLD, leaving)), `pass ${pass}`).toEqual({
+        changed: false,
+        mended: false,
+        closed: false,
+      });
       await kernel.read(THOROUGH);
     }
     del(WEB);
     await kernel.read(THOROUGH);
-    expect(await kernel.apply(wanted(WORLD, { attached: [DB] }))).toEqual({ changed: false, closed: false });
+    expect(await kernel.apply(wanted(WORLD, { attached: [DB] }))).toEqual({
+      changed: false,
+      mended: false,
+      closed: false,
+    });
     expect(settledBlocks(fake.ruleset)).toEqual(await heldByAnother(wanted(WORLD, { attached: [DB] })));
   });
 
   test('is taken out when the DEL never ends', async () => {
     await settle(wanted(WORLD));
-    kernel.noteGone(new Set([idOf(WEB)]));
     await kernel.apply(wanted(WORLD, leaving));
     await kernel.read(THOROUGH);
-    expect(await kernel.apply(wanted(WORLD, { attached: [DB] }))).toEqual({ changed: true, closed: true });
+    expect(await kernel.apply(wanted(WORLD, { attached: [DB] }))).toEqual({
+      changed: true,
+      mended: true,
+      closed: true,
+    });
     expect(settledBlocks(fake.ruleset)).toEqual(await heldByAnother(wanted(WORLD, { attached: [DB] })));
   });
 });

@@ -26,8 +26,8 @@ export const WORLD: readonly Manifest[] = [
 ];
 export const WEB = hooksOf('shop/web', { addresses: ['10.0.0.1', 'fd00::1'], port: 'bridged' });
 export const DB = hooksOf('shop/db', { addresses: ['10.0.0.2', 'fd00::2'], port: 'routed' });
-export const THOROUGH = { thorough: true, ignore: new Set<string>() };
-export const QUICK = { thorough: false, ignore: new Set<string>() };
+export const THOROUGH = { thorough: true, leaving: new Set<string>() };
+export const QUICK = { thorough: false, leaving: new Set<string>() };
 
 let generation = 0;
 
