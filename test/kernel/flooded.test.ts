@@ -95,9 +95,13 @@ async function takenOver(lab: Lab): Promise<readonly string[]> {
     { from: theirs.link, to: from.link },
     udp({ source: own.ipv4, destination: from.ipv4 }, { note: noteOf('claim') }),
   );
-  await sendFrames(attacker.run, [claim]);
   const packet = udp({ source: from.ipv4, destination: theirs.ipv4 }, { note: noteOf('theirs') });
-  await sendFrames(sender.run, [frame({ from: from.link, to: theirs.link }, packet), question(from, own)]);
+  // The victim takes its link address back with whatever it says of itself in between.
+  for (let attempt = 1; attempt <= 3; attempt += 1) {
+    await sendFrames(attacker.run, [claim]);
+    await sendFrames(sender.run, [frame({ from: from.link, to: theirs.link }, packet)]);
+  }
+  await sendFrames(sender.run, [question(from, own)]);
   await tap.waitFor('last');
   return ['theirs'].filter((name) => tap.names.has(name));
 }
