@@ -2,8 +2,9 @@ import { readSync, writeSync } from 'node:fs';
 import { flushed } from './cli/flushed.ts';
 import { loadPacked } from './packed.ts';
 
-// Most of what an agent makes is garbage at once: a small nursery keeps it from becoming memory of the process.
+// Most of what an agent makes is garbage at once: a small nursery, and a heap that grows late, keep it from becoming memory of the process.
 const SMALL_NURSERY = '--max-semi-space-size=2';
+const SMALL_HEAP = '--optimize-for-size';
 
 // A container runtime says by CNI_COMMAND that it calls a plugin (CNI spec, section 2); nothing else sets it.
 if (process.env['CNI_COMMAND'] === undefined) void main(process.argv.slice(2));
@@ -44,7 +45,7 @@ function restartWithRehashing(args: readonly string[]): void {
   if (!execArgv.includes('--no-rehash-snapshot') || execArgv.includes('--rehash-snapshot')) return;
   process.execve?.(
     execPath,
-    [execPath, '--node-options=--rehash-snapshot --disable-warning=Warning', ...args],
+    [execPath, `--node-options=--rehash-snapshot ${SMALL_HEAP} --disable-warning=Warning`, ...args],
     // Here and not above: there an option of V8's would be taken for an argument.
     { ...process.env, NODE_OPTIONS: `${SMALL_NURSERY} ${process.env['NODE_OPTIONS'] ?? ''}` },
   );

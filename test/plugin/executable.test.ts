@@ -52,12 +52,13 @@ test('the page that it holds is the one that the sources make', async () => {
   expect(packed.stdout === fromSources.stdout && packed.stdout.includes('<script type="module">')).toBe(true);
 });
 
-test('the agent starts itself again, as the same process, with a hash seed of its own', async () => {
+test('the agent starts itself again, as the same process, with a hash seed of its own and a small heap', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'executable-'));
   onTestFinished(() => rmSync(folder, { recursive: true }));
   const args = ['agent', '--node-name', 'n', '--source', `dir:${folder}`, '--runtime-dir', join(folder, 'run')];
   const agent = execa('unshare', ['--net', EXECUTABLE, ...args], { all: true, reject: false });
-  const restarted = [EXECUTABLE, '--node-options=--rehash-snapshot --disable-warning=Warning', ...args];
+  const options = '--node-options=--rehash-snapshot --optimize-for-size --disable-warning=Warning';
+  const restarted = [EXECUTABLE, options, ...args];
   await vi.waitFor(() => expect(commandLineOf(agent.pid)).toEqual(restarted), 20_000);
   await vi.waitFor(() => expect(readFileSync(join(folder, 'run/agent'))).toBeDefined(), 20_000);
   agent.kill('SIGTERM');
