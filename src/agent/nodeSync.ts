@@ -53,6 +53,9 @@ export interface PassEnd {
   readonly changed: boolean;
 }
 
+/** Where much is closed, UDP flows are listed no more often than this allows. */
+const FLOWS_REST_MS = 100;
+
 const NOTHING_DONE: PassEnd = { looking: 0, changed: false };
 
 /** What a node's rules are made from. */
@@ -87,7 +90,7 @@ export class NodeSync {
   #knowsRecords = false;
   readonly #quarantines = new QuarantineTimes();
   // Beside the passes: a node has many flows, and nothing may wait for their end but who asks for it.
-  readonly #flows = new PassRunner(() => this.#endRefusedUdpFlows());
+  readonly #flows = new PassRunner(() => this.#endRefusedUdpFlows(), { restMs: FLOWS_REST_MS });
 
   constructor(options: NodeSyncOptions) {
     this.#options = options;

@@ -1,6 +1,6 @@
 import { networkInterfaces } from 'node:os';
 import type { Logger } from 'pino';
-import type { IpFamily } from '../net/family.ts';
+import { familyOf, type IpFamily } from '../net/family.ts';
 import type { Cluster } from '../kube/cluster.ts';
 import { evaluate } from '../policy/evaluate.ts';
 import type { LocalPods } from './localPods.ts';
@@ -22,7 +22,8 @@ export async function endRefusedUdpFlows(
   const concerns = ({ source, destination }: TrackedFlow) =>
     (local.has(source) || local.has(destination)) && !own.has(source) && !own.has(destination);
   try {
-    for (const family of families) {
+    const spoken = new Set([...local].map(familyOf));
+    for (const family of families.filter((one) => spoken.has(one))) {
       const tracked = await listUdpFlows(family);
       const cluster = pods.around(tracked.filter(concerns).flatMap(({ source, destination }) => [source, destination]));
       const flows = Map.groupBy(tracked, (flow) => concerns(flow) && isRefusedBothWays({ cluster, local }, flow));

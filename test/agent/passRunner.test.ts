@@ -1,8 +1,8 @@
-import { describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
 import { PassRunner } from '../../src/agent/passRunner.ts';
 
 /** A runner whose passes end when they are told to. */
-function runner() {
+function runner(options?: ConstructorParameters<typeof PassRunner>[1]) {
   const passes: { readonly end: () => void; readonly fail: (error: Error) => void }[] = [];
   let running = 0;
   let most = 0;
@@ -12,7 +12,7 @@ function runner() {
     await new Promise<void>((resolve, reject) => passes.push({ end: resolve, fail: reject })).finally(
       () => (running -= 1),
     );
-  });
+  }, options);
   return { passRunner, passes, most: () => most };
 }
 
@@ -102,4 +102,25 @@ test('a pass that throws fails those who asked for it, and the next one runs', a
   passes[2]?.end();
   await third;
   await passRunner.idle();
+});
+
+describe('where passes rest', () => {
+  beforeEach(() => void vi.useFakeTimers({ toFake: ['setTimeout', 'clearTimeout', 'performance'] }));
+  afterEach(() => void vi.useRealTimers());
+
+  test('the first begins at once, and who asks during a rest waits for the pass after it', async () => {
+    const { passRunner, passes } = runner({ restMs: 100 });
+    const first = passRunner.run();
+    passes[0]?.end();
+    await first;
+    const all = Promise.all([passRunner.run(), passRunner.run(), passRunner.run()]);
+    await vi.advanceTimersByTimeAsync(99);
+    expect(passes).toHaveLength(1);
+    await vi.advanceTimersByTimeAsync(1);
+    expect(passes).toHaveLength(2);
+    passes[1]?.end();
+    await all;
+    await passRunner.idle();
+    expect(passes).toHaveLength(2);
+  });
 });
