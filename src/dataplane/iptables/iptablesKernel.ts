@@ -1,4 +1,4 @@
-import { familyOf, type IpFamily } from '../../net/family.ts';
+import { familyOf, IP_FAMILIES, type IpFamily } from '../../net/family.ts';
 import { addressSets } from '../../rules/iptables/addressSet.ts';
 import { planChains, withGeneration, type ChainPlan } from '../../rules/iptables/chainPlan.ts';
 import { HeldSets } from '../../rules/heldSets.ts';
@@ -30,8 +30,8 @@ export class IptablesKernel implements Kernel {
   readonly #sets = new HeldSets(addressSets);
   readonly #records: RecordSets;
   readonly #log: FlowLog;
-  // A crash between a set's change and the generation leaves no trace: whoever starts raises it once.
-  #owesGeneration = true;
+  /** The families that owe a generation. A crash between a set's change and that leaves no trace: whoever starts raises both once. */
+  readonly #owing = new Set<IpFamily>(IP_FAMILIES);
   /** Whether something was closed since `apply` last told. */
   #closed = false;
 
@@ -128,7 +128,7 @@ export class IptablesKernel implements Kernel {
     const plans = await this.#log.tryOut(async (nflogGroup) =>
       this.#records.tryOut(async (isRecording) => write({ isRecording, nflogGroup })),
     );
-    this.#owesGeneration = false;
+    this.#owing.clear();
     const destroyed = await this.#destroySets(filled.stale, plans);
     const closed = this.#closed;
     this.#closed = false;
@@ -147,7 +147,7 @@ export class IptablesKernel implements Kernel {
     const { fill, closes } = planIpsets(plan.changes);
     // Before the write: if it fails half-way, what it had removed must still raise the generation some day. A member whose pod is gone counts too:
     // the next pod with that address may send what looks like the old one's flow.
-    if (closes) this.#owesGeneration = true;
+    for (const family of closes) this.#owing.add(family);
     await restoreIpsets(fill);
     this.#sets.settle(plan);
     return { lines: fill.length, stale: plan.stale };
@@ -175,7 +175,7 @@ export class IptablesKernel implements Kernel {
       ...wanted.unsettled.flatMap(podChainNames),
     ]);
     const plan = planChains(this.#chains.get(family) ?? NOTHING_IN_KERNEL, { ...chains, pending }, family);
-    const closes = plan.closes || this.#owesGeneration;
+    const closes = plan.closes || this.#owing.has(family);
     const whole = closes ? withGeneration(plan, { family, mark: mark() }) : plan;
     if (whole.lines.length > 0) await table.restore(whole.lines);
     this.#chains.set(family, whole.after);

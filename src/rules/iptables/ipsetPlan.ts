@@ -1,23 +1,24 @@
+import type { IpFamily } from '../../net/family.ts';
 import type { FoundSet, SetChange } from '../heldSets.ts';
 import type { AddressSet } from './addressSet.ts';
 
 export interface IpsetPlan {
   /** What `ipset restore -exist` must be told before the rules that match the sets change. */
   readonly fill: readonly string[];
-  /** Whether what a set let pass may be refused from now on, so that flows must be judged again. */
-  readonly closes: boolean;
+  /** The families in which what a set let pass may be refused from now on, so that flows must be judged again. */
+  readonly closes: ReadonlySet<IpFamily>;
 }
 
 /** Returns the lines of these changes. Members leave a set before others enter. */
 export function planIpsets(changes: readonly SetChange<AddressSet>[]): IpsetPlan {
   const fill: string[] = [];
-  let closes = false;
+  const closes = new Set<IpFamily>();
   for (const { set, size, added, removed } of changes) {
     if (size === undefined) fill.push(createLine(set));
     for (const member of removed) fill.push(`del ${set.name} ${member.replace(' nomatch', '')}`);
     for (const member of added) fill.push(`add ${set.name} ${member}`);
     // While a network's exception was missing, its flows were judged without.
-    closes ||= removed.length > 0 || added.some((member) => member.endsWith(' nomatch'));
+    if (removed.length > 0 || added.some((member) => member.endsWith(' nomatch'))) closes.add(set.family);
   }
   return { fill, closes };
 }

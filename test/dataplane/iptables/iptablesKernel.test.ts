@@ -160,6 +160,7 @@ describe('a change', () => {
     expect(commands()).toEqual(['ipset restore -exist']);
     expect(await kernel.apply(wanted(before))).toEqual({ changed: true, mended: true, closed: true });
     expect(fake.transactions('ipv4')).toEqual([expect.stringContaining('--set-xmark 0x30000/0xffff0000')]);
+    expect(fake.transactions('ipv6')).toEqual([]);
   });
 
   // The next pod that gets the address may be none of the set's, and its flow may look like one of the last holder's: the same ports, UDP above all.
