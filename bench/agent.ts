@@ -115,8 +115,9 @@ async function sourceAlone(events: Events, note: Note): Promise<void> {
   source.end();
 }
 
-/** Returns the processor time that an event costs a process, in microseconds. */
+/** Returns the processor time that an event costs a process, in microseconds. The pods in question are made unnamed first. */
 async function costPerEvent(pid: number, events: Events): Promise<number> {
+  await eventsFor(events);
   const idleFrom = cpuSeconds(pid);
   await sleep(events.seconds * 1000);
   const from = cpuSeconds(pid);
