@@ -13,6 +13,9 @@ export interface PeerChanges {
   readonly deleted: readonly string[];
 }
 
+/** To delete an element nft first reads what is in every set of ranges on the node; to flush a set it does not, and here nobody else fills it. */
+const MOST_FILLED_ANEW = 1000;
+
 /** Returns what changes of the sets of peers. `left` are the chains that nobody wants and that stay: only these may name sets that nobody wants. */
 export function peerChanges({ changes, stale }: SetPlan<NftPeerSet>, left: readonly NftChain[]): PeerChanges {
   const made: string[] = [];
@@ -26,8 +29,9 @@ export function peerChanges({ changes, stale }: SetPlan<NftPeerSet>, left: reado
     const isOfRanges = type.endsWith('flags interval');
     // What somebody has put into a set of ranges may overlap with what belongs there.
     const isSpoilt = isOfRanges && size !== undefined && size > 0;
-    const keys = isSpoilt ? [...members] : added;
-    if (isSpoilt) filled.push(`flush set ${at('inet', name)}`);
+    const isFilledAnew = isSpoilt || (removed.length > 0 && size !== undefined && size <= MOST_FILLED_ANEW);
+    const keys = isFilledAnew ? [...members] : added;
+    if (isFilledAnew) filled.push(`flush set ${at('inet', name)}`);
     else filled.push(...deleteElements('inet', { set: name, keys: removed }));
     // Nothing is gained by that for ranges, which nft must read to see whether they overlap.
     if (isOfRanges) filled.push(...addElements('inet', { set: name, elements: keys.map((key) => [key, '']) }));

@@ -1,6 +1,9 @@
-import { addElements, addSet, deleteElements } from './commands.ts';
+import { addElements, addKeys, addSet, deleteElements } from './commands.ts';
 import type { Changes, TableChange, Untouched } from './plan.ts';
 import { at, setsIn, verdictOf, type NftChain, type NftCommands, type NftFamily, type NftSet } from './table.ts';
+
+/** Who is taken out of it is refused less, and can wait: to delete an element nft first reads what is in every set of ranges on the node. */
+const ISOLATED_SET = 'isolated';
 
 /** Returns what changes of a table's sets but for those of peers, when its chains are as `chains` then. */
 export function setChanges(
@@ -10,12 +13,14 @@ export function setChanges(
   const after = new Map<string, NftSet>();
   const made: string[] = [];
   const filled: string[] = [];
+  const late: string[] = [];
   let closes = false;
   for (const [name, set] of wanted.sets) {
     const found = present.sets.get(name);
     if (found === undefined) made.push(addSet(family, { name, set }));
     const change = elementChanges(family, { name, present: found?.elements ?? NONE, set, untouched });
-    filled.push(...change.commands);
+    (name === ISOLATED_SET ? late : filled).push(...change.taken);
+    filled.push(...change.put);
     closes ||= change.closes;
     after.set(name, change.after);
   }
@@ -26,7 +31,7 @@ export function setChanges(
   // Somebody's map may lead to chains that go.
   const emptied = stale.filter(([, { kind }]) => kind === 'map').map(([name]) => `flush map ${at(family, name)}`);
   const gone = stale.map(([name, { kind }]) => `delete ${kind} ${at(family, name)}`);
-  return { made, filled: [...filled, ...emptied], gone, closes, after };
+  return { made, filled: [...filled, ...emptied], gone: [...late, ...gone], closes, after };
 }
 
 type Elements = NftSet['elements'];
@@ -45,26 +50,34 @@ interface ElementChange {
   readonly untouched: Untouched;
 }
 
-function elementChanges(
-  family: NftFamily,
-  { name, present, set, untouched }: ElementChange,
-): { readonly commands: NftCommands; readonly closes: boolean; readonly after: NftSet } {
+interface ElementCommands {
+  readonly taken: NftCommands;
+  readonly put: NftCommands;
+  readonly closes: boolean;
+  readonly after: NftSet;
+}
+
+function elementChanges(family: NftFamily, { name, present, set, untouched }: ElementChange): ElementCommands {
   const { elements } = set;
-  if (present === elements) return { commands: [], closes: false, after: set };
+  if (present === elements) return { ...UNCHANGED, after: set };
   const others = [...present].filter((element) => !holds(elements, element));
   const left = new Map(others.filter((element) => isUntouched(element, untouched)));
   const surplus = others.filter(([key]) => !left.has(key));
   // What an ADD under way has taken over from an earlier holder stays taken over.
   const missing = [...elements].filter((element) => !left.has(element[0]) && !holds(present, element));
   const after = left.size === 0 ? set : { ...set, elements: new Map([...elements, ...left]) };
-  if (missing.length + surplus.length === 0) return { commands: [], closes: false, after };
-  const commands = [
-    ...deleteSurplus(family, { name, surplus }),
-    ...addElements(family, { set: name, elements: missing }),
-  ];
+  if (missing.length + surplus.length === 0) return { ...UNCHANGED, after };
+  const keys = missing.map(([key, rest]) => key + rest);
   // A hook, or a lock of sources, that comes or goes may close.
-  return { commands, closes: true, after };
+  return {
+    taken: deleteSurplus(family, { name, surplus }),
+    put: addKeys(family, { name, set, keys }),
+    closes: true,
+    after,
+  };
 }
+
+const UNCHANGED = { taken: [], put: [], closes: false } as const;
 
 /** An element that leads elsewhere than when it was read, to another pod by now, makes the transaction fail: it would be deleted whatever it says. */
 function deleteSurplus(

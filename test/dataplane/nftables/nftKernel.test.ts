@@ -7,6 +7,7 @@ import { idOf, QUARANTINE, type PodHooks } from '../../../src/rules/pod.ts';
 import { FakeNft } from '../../helpers/fakeNft.ts';
 import { settledBlocks } from '../../helpers/nftNode.ts';
 import { addText, claimed, cli, DB, heldByAnother, THOROUGH, toDb, wanted, WEB, WORLD } from './world.ts';
+import { policy } from '../../helpers/manifests.ts';
 
 let fake: FakeNft;
 let kernel: NftKernel;
@@ -70,6 +71,23 @@ describe('a change', () => {
       closed: true,
     });
     expect([fake.commits.length, claimed()]).toEqual([2, before + 1]);
+  });
+
+  // To change elements by a command of their own nft first reads what is in every set of ranges on the node.
+  test('that closes has no command about elements: who leaves a set has it filled anew, who is no more isolated waits for the second transaction', async () => {
+    const closed = policy('shop/web', { podSelector: { matchLabels: { app: 'web' } }, policyTypes: ['Ingress'] });
+    await settle(wanted([...WORLD, toDb('cli'), cli(1), cli(2)]));
+    await kernel.apply(wanted([...WORLD, toDb('cli'), cli(2), closed]));
+    expect(fake.commits).toEqual([expect.not.stringContaining(' element ')]);
+    expect(fake.commits[0]).toMatch(
+      /^flush set inet kube-nwplcy (peers4-[A-Z2-7]{20})\nadd set inet kube-nwplcy \1 .* elements = \{ 10\.0\.1\.2 \}/m,
+    );
+    await kernel.apply(wanted([...WORLD, toDb('cli'), cli(2)]));
+    expect(fake.commits.slice(1)).toEqual([
+      expect.not.stringContaining(' element '),
+      expect.stringContaining('delete element bridge kube-nwplcy isolated { "veth-web" }'),
+    ]);
+    expect(settledBlocks(fake.ruleset)).toEqual(await heldByAnother(wanted([...WORLD, toDb('cli'), cli(2)])));
   });
 
   test('tells how much there is', async () => {
