@@ -2,18 +2,12 @@ import { familyOf } from '../net/family.ts';
 import { NO_OBJECTS, type Cluster } from '../kube/cluster.ts';
 import { objectKey } from '../kube/pod.ts';
 import { DEFAULT_MARK_MASK, generationMark } from '../rules/mark.ts';
-import { attachmentOf, idOf, QUARANTINE, type AttachedPod, type PodHooks } from '../rules/pod.ts';
+import { idOf, QUARANTINE, type AttachedPod, type PodHooks } from '../rules/pod.ts';
 import type { Source } from '../source/source.ts';
 import { bridgeFilterProblem } from '../dataplane/bridgeFilter.ts';
 import { deleteFlowsFrom } from '../dataplane/conntrack.ts';
 import type { Applied, Kernel } from '../dataplane/kernel.ts';
-import {
-  acknowledge,
-  isAcknowledged,
-  readAttachment,
-  readAttachments,
-  type RecordedAttachment,
-} from '../rendezvous/attachment.ts';
+import type { RecordedAttachment } from '../rendezvous/attachment.ts';
 import type { AgentStatus } from '../rendezvous/agentSocket.ts';
 import type { DeniedFlow } from '../rendezvous/deniedFlow.ts';
 import { claimGeneration, currentGeneration } from '../rendezvous/generation.ts';
@@ -26,6 +20,7 @@ import { Handover, type HandoverOptions } from './handover.ts';
 import type { AgentMetrics } from './metrics/agentMetrics.ts';
 import { PassRunner } from './passRunner.ts';
 import { isQuarantined, QuarantineTimes } from './quarantineTimes.ts';
+import { RecordFiles, type DoubtfulRecords } from './recordFiles.ts';
 import { endRefusedUdpFlows } from './udpFlows.ts';
 
 export interface NodeSyncOptions extends HandoverOptions {
@@ -41,8 +36,7 @@ export interface NodeSyncOptions extends HandoverOptions {
 export interface PassCause {
   /** Which look at the kernel to take first. */
   readonly look: 'none' | 'quick' | 'thorough';
-  /** The attachments, by `idOf`, whose records may have changed. */
-  readonly records: ReadonlySet<string> | 'all';
+  readonly records: DoubtfulRecords;
 }
 
 /** What a pass did. */
@@ -69,6 +63,7 @@ export interface KnownNode {
 export class NodeSync {
   readonly #options: NodeSyncOptions;
   readonly #kernel: Kernel;
+  readonly #files: RecordFiles;
   readonly #attachments = new Attachments();
   readonly #expected: ExpectedPods;
   readonly #adopted: AdoptedPods;
@@ -78,8 +73,6 @@ export class NodeSync {
   #appliedAnswer: Answer | undefined;
   /** Whether the last pass came to its end, and nothing was left alone. */
   #isDone = false;
-  /** The attachments, by `idOf`, that were acknowledged since their records were last read. */
-  readonly #acknowledged = new Set<string>();
   #markMask = DEFAULT_MARK_MASK;
   #pods: readonly AttachedPod[] = [];
   /** The attachments, by `idOf`, that came or went during the look at the kernel. */
@@ -95,6 +88,7 @@ export class NodeSync {
   constructor(options: NodeSyncOptions) {
     this.#options = options;
     this.#kernel = options.kernel;
+    this.#files = new RecordFiles(options.runtimeDir);
     this.#expected = new ExpectedPods(options.runtimeDir);
     this.#adopted = new AdoptedPods(options.log);
     this.#handover = new Handover(options);
@@ -110,12 +104,9 @@ export class NodeSync {
     const isQuiet = look === 'none' && records !== 'all' && records.size === 0;
     if (isQuiet && this.#isDone && this.#answers.now(this.#attachments) === this.#appliedAnswer) return NOTHING_DONE;
     this.#isDone = false;
-    const { runtimeDir } = this.#options;
+    const doubtful = records === 'all' ? records : records.union(this.#unsettled);
     // Records before the kernel: what the records say is hooked then is in what the kernel shows.
-    const changes = this.#attachments.update(
-      this.#readRecords(records === 'all' ? records : records.union(this.#unsettled)),
-      Date.now(),
-    );
+    const changes = this.#attachments.update(this.#files.read(doubtful, this.#attachments.all()), Date.now());
     const { appeared, hooked, gone } = changes;
     this.#handover.note(changes);
     this.#count(changes);
@@ -127,7 +118,7 @@ export class NodeSync {
     const looking = performance.now() - lookedAt;
     if (!hasLooked) for (const record of written) this.#kernel.noteHooked(record, record.judgements);
     // And after it: what ADD hooked in or DEL took out meanwhile is left alone until the next pass.
-    this.#unsettled = hasLooked ? this.#attachments.unlike(readAttachments(runtimeDir)) : new Map();
+    this.#unsettled = hasLooked ? this.#attachments.unlike(this.#files.readAll()) : new Map();
 
     const before = this.#appliedAnswer;
     const answer = this.#answers.now(this.#attachments);
@@ -137,7 +128,7 @@ export class NodeSync {
     this.#appliedAnswer = answer;
     await freed;
     this.#expected.update(answer.view.cluster, answer.policy);
-    this.#acknowledgeAll();
+    this.#files.acknowledge(this.#settledRecords());
     this.#handover.finish(this.#attachments.all(), (record) => this.#attachments.isUnderWay(record, Date.now()));
     this.#isDone = this.#unsettled.size === 0;
     if (applied.closed) void this.#flows.run();
@@ -208,22 +199,6 @@ export class NodeSync {
     );
   }
 
-  #readRecords(records: PassCause['records']): readonly RecordedAttachment[] {
-    const { runtimeDir } = this.#options;
-    if (records === 'all') {
-      this.#acknowledged.clear();
-      return readAttachments(runtimeDir);
-    }
-    const known = new Map(this.#attachments.all().map((record) => [idOf(record), record]));
-    for (const id of records) {
-      this.#acknowledged.delete(id);
-      const record = readAttachment(runtimeDir, attachmentOf(id));
-      if (record === undefined) known.delete(id);
-      else known.set(id, record);
-    }
-    return [...known.values()];
-  }
-
   async #apply({ view, policy }: Answer, adopted: readonly AdoptedPod[]): Promise<Applied> {
     const now = Date.now();
     const judge = (key: string | undefined) => policy.judgements.get(key ?? '') ?? QUARANTINE;
@@ -273,16 +248,6 @@ export class NodeSync {
       );
     } catch (error) {
       this.#options.log.warn({ err: error }, 'Cannot end flows of an address\'s earlier holder: install "conntrack"');
-    }
-  }
-
-  #acknowledgeAll(): void {
-    const { runtimeDir } = this.#options;
-    for (const record of this.#settledRecords()) {
-      const id = idOf(record);
-      if (this.#acknowledged.has(id)) continue;
-      if (!isAcknowledged(runtimeDir, record)) acknowledge(runtimeDir, record);
-      this.#acknowledged.add(id);
     }
   }
 
