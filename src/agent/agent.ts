@@ -66,6 +66,8 @@ export class Agent {
   #nextLookAt = 0;
   #isBeatDue = true;
   #failure: string | undefined;
+  /** How many passes have failed one after the other. */
+  #failures = 0;
   #retry: NodeJS.Timeout | undefined;
   #ended = false;
 
@@ -185,6 +187,7 @@ export class Agent {
       if (look !== 'none') this.#nextLookAt = started + looking / LOOKING_SHARE;
       this.#beat();
       this.#failure = undefined;
+      this.#failures = 0;
     } catch (error) {
       this.#heardAt = heardAt ?? this.#heardAt;
       this.#fail(error);
@@ -202,7 +205,13 @@ export class Agent {
   #fail(error: unknown): void {
     const message = error instanceof Error ? error.message : String(error);
     this.#metrics.kernel.refused(error instanceof CommandError ? 'kernel' : 'other');
-    if (message !== this.#failure) this.#log.error({ err: error }, 'Cannot bring the kernel up to date: trying again');
+    this.#failures += 1;
+    // Once is not yet an error: an ADD or DEL may have come between, and the next look tells.
+    if (this.#failures <= 2 || message !== this.#failure)
+      this.#log[this.#failures === 1 ? 'warn' : 'error'](
+        { err: error },
+        'Cannot bring the kernel up to date: trying again',
+      );
     this.#failure = message;
     this.#look = 'thorough';
     this.#records = 'all';

@@ -29,6 +29,12 @@ let changed: () => void;
 let refreshed: () => Promise<void>;
 const agents: Agent[] = [];
 
+interface Logged {
+  readonly level: number;
+  readonly msg: string;
+}
+const logged: Logged[] = [];
+
 beforeEach(async () => {
   fake = await FakeNetfilter.start();
   runtimeDir = mkdtempSync(join(tmpdir(), 'agent-'));
@@ -58,7 +64,7 @@ async function start(metricsAddress?: ListenAddress): Promise<Agent> {
     backendReason: 'a test',
     kernel: new IptablesKernel([new Iptables('ipv4', 'iptables-nft')]),
     removeOthers: () => [],
-    log: pino({ level: 'silent' }),
+    log: pino({}, { write: (line) => void logged.push(JSON.parse(line) as Logged) }),
     metricsAddress,
   });
   await agent.start();
@@ -156,15 +162,16 @@ describe('an agent in sync', () => {
     });
   });
 
-  test('sync ends only when the kernel has taken it, status tells why it has not', async () => {
+  test('sync ends only when the kernel has taken it, status and log tell why it has not', async () => {
     await start();
     await ask('sync');
+    logged.length = 0;
     let failures = 0;
     const fail = () =>
       fake.failNext((run) => {
         if (run.program !== 'iptables-nft-restore' || run.input.includes('-S ')) return undefined;
         failures += 1;
-        if (failures < 2) fail();
+        if (failures < 4) fail();
         return { exitCode: 4, stderr: 'no such luck\n' };
       });
     fail();
@@ -176,7 +183,9 @@ describe('an agent in sync', () => {
     expect(await ask('sync')).toMatchObject({ kind: 'synced' });
     const { status } = (await ask('status')) as { readonly status: AgentStatus };
     // Nobody else has changed anything.
-    expect([failures, status.failure, status.repairs]).toEqual([2, undefined, 0]);
+    expect([failures, status.failure, status.repairs]).toEqual([4, undefined, 0]);
+    const told = logged.filter(({ msg }) => msg.includes('trying again'));
+    expect(told.map(({ level }) => level)).toEqual([pino.levels.values['warn'], pino.levels.values['error']]);
   });
 
   test('a source that cannot be asked fails the sync, and nothing else', async () => {
