@@ -16,6 +16,7 @@ const NEEDED_BY_IPTABLES = [
   'nf_conntrack',
   'ip_set',
   'ip_set_hash_ip',
+  'ip_set_hash_ipport',
   'ip_set_hash_net',
   'xt_set',
   'xt_conntrack',
@@ -23,6 +24,7 @@ const NEEDED_BY_IPTABLES = [
   'xt_physdev',
   'xt_addrtype',
   'xt_comment',
+  'xt_multiport',
   'ipt_REJECT',
 ];
 

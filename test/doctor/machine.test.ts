@@ -54,6 +54,7 @@ describe('kernel modules', () => {
     'nft_compat',
     'ip_set',
     'ip_set_hash_ip',
+    'ip_set_hash_ipport',
     'ip_set_hash_net',
     'xt_set',
     'xt_conntrack',
@@ -61,6 +62,7 @@ describe('kernel modules', () => {
     'xt_physdev',
     'xt_addrtype',
     'xt_comment',
+    'xt_multiport',
     'ipt_REJECT',
   ];
   const dep = (names: readonly string[]) =>
@@ -90,7 +92,7 @@ describe('kernel modules', () => {
     for (const name of all.filter((module) => !/^(?:xt|ipt)_/.test(module))) write(`sys/module/${name}/x`, '');
     const [before] = await look(checkModules, { backend: 'iptables-nft' });
     expect(before).toEqual(['unknown', expect.stringContaining('has xt_set, xt_conntrack')]);
-    write('proc/net/ip_tables_matches', 'set\nconntrack\nconnmark\nphysdev\naddrtype\ncomment\n');
+    write('proc/net/ip_tables_matches', 'set\nconntrack\nconnmark\nphysdev\naddrtype\ncomment\nmultiport\n');
     write('proc/net/ip_tables_targets', 'REJECT\n');
     expect(await look(checkModules, { backend: 'iptables-nft' })).toEqual([['ok', expect.any(String)]]);
   });
