@@ -40,7 +40,7 @@ export interface AgentOptions extends NodeSyncOptions {
 /** How often a look at the kernel is thorough: every chain and every set member, not the likely ones alone. */
 const THOROUGH_PERIOD_MS = 15_000;
 /** Where there is much to look at, looks come less often than once a second: they take up no more than this part of the time. */
-const LOOKING_SHARE = 0.2;
+const LOOKING_SHARE = 0.1;
 const RETRY_MS = 250;
 
 /** Keeps this node's kernel in step with the source, from `start` to `stop`. */
