@@ -18,13 +18,14 @@ export async function endRefusedUdpFlows(
     log,
   }: { readonly families: readonly IpFamily[]; readonly local: ReadonlySet<string>; readonly log: Logger },
 ): Promise<void> {
-  const own = nodeAddresses();
-  const concerns = ({ source, destination }: TrackedFlow) =>
-    (local.has(source) || local.has(destination)) && !own.has(source) && !own.has(destination);
   try {
     const spoken = new Set([...local].map(familyOf));
     for (const family of families.filter((one) => spoken.has(one))) {
       const tracked = await listUdpFlows(family);
+      if (tracked.length === 0) continue;
+      const own = nodeAddresses();
+      const concerns = ({ source, destination }: TrackedFlow) =>
+        (local.has(source) || local.has(destination)) && !own.has(source) && !own.has(destination);
       const cluster = pods.around(tracked.filter(concerns).flatMap(({ source, destination }) => [source, destination]));
       const flows = Map.groupBy(tracked, (flow) => concerns(flow) && isRefusedBothWays({ cluster, local }, flow));
       await deleteUdpFlows(flows.get(true) ?? [], flows.get(false) ?? []);
