@@ -39,8 +39,10 @@ export interface AgentOptions extends NodeSyncOptions {
 
 /** How often a look at the kernel is thorough: every chain and every set member, not the likely ones alone. */
 const THOROUGH_PERIOD_MS = 15_000;
-/** Where there is much to look at, looks come less often than once a second: they take up no more than this part of the time. */
+/** Where there is much to look at, looks come less often than once a second: they take up no more than this part of the time… */
 const LOOKING_SHARE = 0.1;
+/** … but come as often as this: one that took long may only have been held up. */
+const LONGEST_REST_MS = 5000;
 const RETRY_MS = 250;
 
 /** Keeps this node's kernel in step with the source, from `start` to `stop`. */
@@ -184,7 +186,7 @@ export class Agent {
     try {
       const { looking, changed } = await this.#sync.pass({ look, records });
       if (changed && heardAt !== undefined) this.#metrics.source.written((performance.now() - heardAt) / 1000);
-      if (look !== 'none') this.#nextLookAt = started + looking / LOOKING_SHARE;
+      if (look !== 'none') this.#nextLookAt = started + Math.min(looking / LOOKING_SHARE, LONGEST_REST_MS);
       this.#beat();
       this.#failure = undefined;
       this.#failures = 0;
