@@ -11,8 +11,14 @@ import { Iptables } from '../../src/dataplane/iptables/iptables.ts';
 import { IptablesKernel } from '../../src/dataplane/iptables/iptablesKernel.ts';
 import type { AgentStatus } from '../../src/rendezvous/agentSocket.ts';
 import { beat, readHeartbeat } from '../../src/rendezvous/heartbeat.ts';
-import { isAcknowledged, removeAttachment, writeAttachment } from '../../src/rendezvous/attachment.ts';
+import { isAcknowledged, removeAttachment, writeAttachment, writeJudgements } from '../../src/rendezvous/attachment.ts';
+import { readExpected } from '../../src/rendezvous/expected.ts';
+import { claimGeneration } from '../../src/rendezvous/generation.ts';
 import { makeRuntimeDir } from '../../src/rendezvous/runtimeDir.ts';
+import { addPod, deletePod } from '../../src/rules/iptables/podRestore.ts';
+import { DEFAULT_MARK_MASK, generationMark } from '../../src/rules/mark.ts';
+import { isProfileChain } from '../../src/rules/names.ts';
+import { QUARANTINE } from '../../src/rules/pod.ts';
 import type { SourceState } from '../../src/source/source.ts';
 import { attachment } from '../helpers/attachments.ts';
 import { FakeNetfilter } from '../helpers/fakeNetfilter.ts';
@@ -186,6 +192,28 @@ describe('an agent in sync', () => {
     expect([failures, status.failure, status.repairs]).toEqual([4, undefined, 0]);
     const told = logged.filter(({ msg }) => msg.includes('trying again'));
     expect(told.map(({ level }) => level)).toEqual([pino.levels.values['warn'], pino.levels.values['error']]);
+  });
+
+  test('sync sees what a DEL has taken out by now', async () => {
+    const closed = policy('shop/deny', { podSelector: {}, policyTypes: ['Ingress'] });
+    state = { ...state, cluster: clusterOf([...WORLD, closed]) };
+    await start();
+    await ask('sync');
+    const record = attachment('shop/web', { addresses: ['10.0.0.1'] });
+    const judgements = readExpected(runtimeDir, record)?.judgements ?? QUARANTINE;
+    const mark = generationMark(claimGeneration(runtimeDir), DEFAULT_MARK_MASK);
+    writeAttachment(runtimeDir, record);
+    fake.tables.ipv4.commit(addPod(record, { family: 'ipv4', judgements, mark, replaced: undefined }));
+    writeJudgements(runtimeDir, { id: record, judgements });
+    await ask('sync');
+    const profiles = () => [...fake.tables.ipv4.chains.keys()].filter(isProfileChain).length;
+    removeAttachment(runtimeDir, record);
+    state = { ...state, cluster: clusterOf(WORLD) };
+    await ask('sync');
+    expect(profiles()).toBe(1);
+    fake.tables.ipv4.commit(deletePod(record, { family: 'ipv4', place: 'head' }));
+    await ask('sync');
+    expect(profiles()).toBe(0);
   });
 
   test('a source that cannot be asked fails the sync, and nothing else', async () => {

@@ -7,7 +7,7 @@ import { idOf, QUARANTINE, type PodHooks } from '../../../src/rules/pod.ts';
 import { FakeNft } from '../../helpers/fakeNft.ts';
 import { settledBlocks } from '../../helpers/nftNode.ts';
 import { addText, claimed, cli, DB, heldByAnother, THOROUGH, toDb, wanted, WEB, WORLD } from './world.ts';
-import { policy } from '../../helpers/manifests.ts';
+import { pod, policy } from '../../helpers/manifests.ts';
 
 let fake: FakeNft;
 let kernel: NftKernel;
@@ -88,6 +88,23 @@ describe('a change', () => {
       expect.stringContaining('delete element bridge kube-nwplcy isolated { "veth-web" }'),
     ]);
     expect(settledBlocks(fake.ruleset)).toEqual(await heldByAnother(wanted([...WORLD, toDb('cli'), cli(2)])));
+  });
+
+  test('takes one member out of a large set, and does not fill it anew', async () => {
+    const crowd = (count: number) =>
+      pod('shop/crowd', {
+        labels: { app: 'cli' },
+        addresses: Array.from({ length: count }, (_, index) => `10.1.${index >> 8}.${index & 255}`),
+        nodeName: 'node-2',
+      });
+    await settle(wanted([...WORLD, toDb('cli'), crowd(1001)]));
+    await kernel.apply(wanted([...WORLD, toDb('cli'), crowd(1000)]));
+    expect(fake.commits).toEqual([
+      expect.stringMatching(
+        /^delete element inet kube-nwplcy peers4-[A-Z2-7]{20} \{ 10\.1\.3\.232 \}\n(?:.*judged.*\n|.*settle.*\n)+$/,
+      ),
+    ]);
+    expect(settledBlocks(fake.ruleset)).toEqual(await heldByAnother(wanted([...WORLD, toDb('cli'), crowd(1000)])));
   });
 
   test('tells how much there is', async () => {
